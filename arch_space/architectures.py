@@ -1,0 +1,258 @@
+"""N candidate architectures as columns: one frozen table, one array a field.
+
+One model is N = 1; there is no scalar twin. A column that is the same for every candidate may have
+length one and is broadcast, so what does not vary costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arch_space.formats import FORMATS, default_embedding_format, format_code
+from spec_files import SpecError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray
+
+FORMAT_COLUMNS = ("weight_format", "embedding_format", "kv_format", "activation_format")
+QK_NORMS = ("none", "head", "projection")
+
+
+def _column(default: float | None = None, about: str = "") -> Any:
+    metadata = {"about": about}
+    if default is None:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Architectures:
+    """A frozen table of N decoder-only transformers.
+
+    Every field is an array of shape (N,) or (1,); scalars and lists are converted. Sizes are counts
+    of elements, shares are fractions of one.
+    Raises SpecError for a table that no model could have (heads that KV heads do not divide, more
+    active experts than experts, a share outside [0, 1], columns of different lengths).
+    """
+
+    layers: Array = _column(about="decoder layers (depth)")
+    width: Array = _column(about="hidden size")
+    query_heads: Array = _column(about="query heads")
+    kv_heads: Array = _column(about="key/value heads: fewer than query heads is GQA, one is MQA")
+    head_size: Array = _column(about="size of a query and key head, rotary part included")
+    ffn_width: Array = _column(about="inner width of the dense feed-forward network")
+    vocabulary: Array = _column(about="rows of the embedding")
+    gated: Array = _column(True, "three matrices (SwiGLU, GeGLU) rather than two")
+    tied_embedding: Array = _column(True, "the output projection is the embedding transposed")
+    qkv_bias: Array = _column(False, "biases on the query, key and value projections")
+    experts: Array = _column(1, "routed experts; one is a dense model, with no router")
+    experts_per_token: Array = _column(1, "routed experts that a token activates (top_k)")
+    expert_width: Array = _column(0, "inner width of one routed expert; 0 where dense")
+    shared_experts: Array = _column(0, "experts of the same width that every token activates")
+    dense_layers: Array = _column(0, "leading layers with the dense network in a MoE model")
+    window: Array = _column(0, "tokens that a sliding-window layer attends to; 0 for none")
+    window_share: Array = _column(0.0, "share of the layers that slide")
+    query_rank: Array = _column(0, "MLA: rank of the query projection; 0 for a full one")
+    kv_rank: Array = _column(0, "MLA: rank of the cached latent; 0 for plain attention")
+    rope_size: Array = _column(0, "MLA: part of a key head that is rotary and shared by all heads")
+    value_size: Array = _column(0, "size of a value head; 0 for head_size")
+    norms: Array = _column(2, "width-sized norm vectors in a layer")
+    qk_norm: Array = _column(0, "norms on queries and keys: 0 none, 1 a head, 2 the projection")
+    weight_sparsity: Array = _column(0.0, "share of zero weights in the layers' matrices")
+    two_four: Array = _column(False, "the zeros are 2 in every 4 (structured)")
+    ffn_sparsity: Array = _column(0.0, "share of FFN neurons that a token leaves inactive")
+    weight_format: Array = _column(format_code("fp16"), "number format of the layers' matrices")
+    embedding_format: Array = _column(format_code("fp16"), "of the embedding and the head")
+    kv_format: Array = _column(format_code("fp16"), "of the KV cache")
+    activation_format: Array = _column(format_code("fp16"), "of the activations")
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Convert every column to a read-only array and check that the table can exist."""
+        length = 1
+        for name in columns():
+            column = np.atleast_1d(np.asarray(getattr(self, name)))
+            if column.ndim != 1:
+                raise SpecError(f"{name}: a column has one dimension, not {column.ndim}")
+            if len(column) != 1:
+                if length not in (1, len(column)):
+                    raise SpecError(f"{name}: {len(column)} rows beside columns of {length}")
+                length = len(column)
+            column = column.view()
+            column.flags.writeable = False
+            object.__setattr__(self, name, column)
+        object.__setattr__(self, "_length", length)
+        if self.names and len(self.names) != length:
+            raise SpecError(f"names: {len(self.names)} for {length} candidates")
+
+    @classmethod
+    def checked(cls, **values: Any) -> Architectures:
+        """Build a table from outside data, refusing rows that no model could have."""
+        unknown = [name for name in values if name not in columns() and name != "names"]
+        if unknown:
+            hint = did_you_mean(unknown[0], list(columns()))
+            raise SpecError(f"unknown architecture field {unknown[0]!r}{hint}")
+        table = cls(**values)
+        table.check()
+        return table
+
+    def check(self) -> None:
+        """Raise SpecError if a row describes a model that cannot exist."""
+
+        def refuse(wrong: Array, what: str) -> None:
+            if np.any(wrong):
+                row = int(np.argmax(np.broadcast_to(wrong, (len(self),))))
+                who = self.names[row] if self.names else f"candidate {row}"
+                raise SpecError(f"{who}: {what}")
+
+        for name in ("layers", "width", "query_heads", "kv_heads", "head_size", "vocabulary"):
+            refuse(getattr(self, name) < 1, f"{name} must be at least 1")
+        for name in ("weight_sparsity", "ffn_sparsity"):
+            column = getattr(self, name)
+            refuse((column < 0) | (column >= 1), f"{name} must lie in [0, 1)")
+        for name in columns():
+            refuse(getattr(self, name) < 0, f"{name} must not be negative")
+        refuse(self.window_share > 1, "window_share must lie in [0, 1]")
+        refuse((self.window_share > 0) & (self.window < 1), "window_share needs a window")
+        refuse(self.query_heads % self.kv_heads != 0, "query_heads must divide by kv_heads")
+        refuse(self.experts < 1, "experts must be at least 1 (1 is a dense model)")
+        refuse(self.experts_per_token < 1, "experts_per_token must be at least 1")
+        refuse(self.experts_per_token > self.experts, "experts_per_token exceeds experts")
+        moe = self.experts > 1
+        refuse(moe & (self.expert_width < 1), "a MoE model needs an expert_width")
+        refuse(self.dense_layers > self.layers, "dense_layers exceeds layers")
+        refuse(~moe & (self.dense_layers > 0), "dense_layers belongs to a MoE model")
+        refuse(~moe & (self.shared_experts > 0), "shared_experts belongs to a MoE model")
+        dense = ~moe | (self.dense_layers > 0)
+        refuse(dense & (self.ffn_width < 1), "a dense layer needs an ffn_width")
+        refuse(self.rope_size > self.head_size, "rope_size exceeds head_size")
+        refuse(self.two_four & (self.weight_sparsity != 0.5), "two_four means weight_sparsity 0.5")
+        for name in FORMAT_COLUMNS:
+            refuse(getattr(self, name) >= len(FORMATS), f"{name} is not a known format code")
+
+    def __len__(self) -> int:
+        return self._length  # type: ignore[attr-defined, no-any-return]
+
+    def __iter__(self) -> Iterator[Architectures]:
+        return (self[i : i + 1] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Architectures:
+        """Return the candidates that a slice, an index array or a mask selects."""
+        if isinstance(index, (int, np.integer)):
+            index = slice(index, index + 1 or None)
+        rows = np.arange(len(self))[index]
+        values = {
+            name: column if len(column := getattr(self, name)) == 1 else column[index]
+            for name in columns()
+        }
+        if len(rows) != 1:  # a table of constants keeps its length
+            values["layers"] = np.broadcast_to(values["layers"], rows.shape)
+        names = tuple(self.names[i] for i in rows) if self.names else ()
+        return Architectures(**values, names=names)
+
+    def with_formats(
+        self,
+        weights: str | None = None,
+        embedding: str | None = None,
+        kv: str | None = None,
+        activations: str | None = None,
+    ) -> Architectures:
+        """Return the same candidates in other number formats, given by name.
+
+        Where only `weights` is given, the embedding and the head follow the recipe of that name
+        (int4 leaves them at 16 bits; a GGUF type stores them in the type it prescribes).
+        """
+        changes: dict[str, int] = {}
+        if weights is not None:
+            changes["weight_format"] = format_code(weights)
+            embedding = embedding or default_embedding_format(weights)
+        if embedding is not None:
+            changes["embedding_format"] = format_code(embedding)
+        if kv is not None:
+            changes["kv_format"] = format_code(kv)
+        if activations is not None:
+            code = format_code(activations)
+            if FORMATS[code].embedding_format == FORMATS[code].name and "_" in activations:
+                raise SpecError(f"{activations!r} stores weights; activations take fp16, int8, ...")
+            changes["activation_format"] = code
+        return replace(self, **changes)
+
+    def as_float(self) -> Architectures:
+        """Return the table with counts as floats, ready for arithmetic that must not convert."""
+        changes = {
+            name: column.astype(float)
+            for name in columns()
+            if name not in FORMAT_COLUMNS and (column := getattr(self, name)).dtype.kind in "iu"
+        }
+        return replace(self, **changes)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a pandas DataFrame of N rows, formats by name."""
+        import pandas as pd
+
+        data: dict[str, Any] = {"name": list(self.names)} if self.names else {}
+        format_names = np.array([f.name for f in FORMATS], dtype=object)
+        for name in columns():
+            column = np.broadcast_to(getattr(self, name), (len(self),))
+            data[name] = format_names[column] if name in FORMAT_COLUMNS else column
+        return pd.DataFrame(data)
+
+    def row(self, index: int = 0) -> dict[str, Any]:
+        """Return one candidate as a plain dictionary, formats by name."""
+        one = self[index]
+        result: dict[str, Any] = {}
+        for name in columns():
+            value = getattr(one, name)[0].item()
+            result[name] = FORMATS[value].name if name in FORMAT_COLUMNS else value
+        return result
+
+    @classmethod
+    def from_rows(cls, rows: list[Mapping[str, Any]], names: tuple[str, ...] = ()) -> Architectures:
+        """Build a table from dictionaries, formats by name; absent fields take their defaults."""
+        if not rows:
+            raise SpecError("no architectures were given")
+        values: dict[str, list[Any]] = {}
+        for name in {key for row in rows for key in row}:
+            default = defaults().get(name)
+            cells = [row.get(name, default) for row in rows]
+            if name in FORMAT_COLUMNS:
+                cells = [format_code(cell) if isinstance(cell, str) else cell for cell in cells]
+            if any(cell is None for cell in cells):
+                raise SpecError(f"architecture {cells.index(None)}: {name} is missing")
+            values[name] = cells
+        missing = [name for name in columns() if name not in values and name not in defaults()]
+        if missing:
+            raise SpecError(f"architecture: {missing[0]} is missing")
+        return cls.checked(**values, names=names)
+
+
+def concatenate(tables: list[Architectures]) -> Architectures:
+    """Stack tables of candidates into one."""
+    values = {
+        name: np.concatenate([np.broadcast_to(getattr(t, name), (len(t),)) for t in tables])
+        for name in columns()
+    }
+    named = all(t.names for t in tables)
+    return Architectures(
+        **values, names=tuple(name for t in tables for name in t.names) if named else ()
+    )
+
+
+_COLUMNS = tuple(f.name for f in fields(Architectures) if f.name != "names")
+_DEFAULTS = {f.name: f.default for f in fields(Architectures) if isinstance(f.default, (int, float))}
+
+
+def columns() -> tuple[str, ...]:
+    """Return the names of the table's columns, in order."""
+    return _COLUMNS
+
+
+def defaults() -> dict[str, Any]:
+    """Return the columns that need not be given, with the value each then has."""
+    return dict(_DEFAULTS)

@@ -1,0 +1,33 @@
+"""Energy of a phase from what a profile states: per byte and FLOP, or only a power."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from hardware_specs import Device
+    from roofline.engine.roof import Roof
+
+Array = np.ndarray
+
+
+def phase_energy(
+    device: Device, roof: Roof, seconds: Array, moved: Array, joules: Array, decoding: bool
+) -> Array:
+    """Joules of one phase, (N,); NaN where the profile states nothing to compute it from.
+
+    A profile's energies per byte and per FLOP are measured on work bound by traffic and by products, and
+    include all that ran meanwhile, so the larger of the two counts, as in the roofline of time. Without
+    an energy per FLOP, decoding, which is traffic, is still priced by its bytes; what cannot be priced so
+    takes the power that the profile states for a busy device.
+    """
+    per_byte = device.memory.dram.energy_per_byte
+    if per_byte is not None and roof.joule_per_flop is not None:
+        return np.maximum(moved * per_byte.value, joules)
+    if per_byte is not None and decoding:
+        return moved * per_byte.value
+    if device.power.active is not None:
+        return device.power.active.value * seconds
+    return np.full(np.shape(seconds), np.nan)

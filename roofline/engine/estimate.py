@@ -1,0 +1,233 @@
+"""An estimate: time, traffic, memory and energy of N candidates on one device for one workload."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arch_space.tensors import tensors as weight_tensors
+from roofline.engine.energy import phase_energy
+from roofline.engine.memory import activation_peak, cache_bytes
+from roofline.engine.roof import build_roof
+from roofline.engine.timing import Timing, pass_time, present, time_decoding, time_pass, total
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arch_space.architectures import Architectures
+    from hardware_specs import Device
+    from roofline.workload import Workload
+
+Array = np.ndarray
+
+CHUNK = 16_384
+"""Candidates estimated at once: the columns of a chunk stay in a core's cache."""
+
+BOUNDS = ("compute", "memory", "overhead")
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Predictions for N candidates; arrays are (N,), in seconds, bytes, FLOPs and joules.
+
+    ttft: time to the first token, the prefill. tpot: time per output token, mean over the decode steps
+    with tpot_first and tpot_last of the first and the last. latency: ttft and all decode steps.
+    tokens_per_s: decoded tokens a second, all sequences together. prefill_flops, prefill_bytes: of the
+    prefill; decode_flops, decode_bytes: of the first decode step; bytes are DRAM traffic.
+    memory_bytes: weights, cache at its largest, and activations; fits: within the device's usable
+    memory. energy: joules of the whole workload, NaN where the profile states nothing.
+    parameters, active_parameters: stored, and met by one token.
+    """
+
+    ttft: Array
+    tpot: Array
+    tpot_first: Array
+    tpot_last: Array
+    latency: Array
+    tokens_per_s: Array
+    prefill_flops: Array
+    prefill_bytes: Array
+    decode_flops: Array
+    decode_bytes: Array
+    weight_bytes: Array
+    kv_cache_bytes: Array
+    activation_bytes: Array
+    memory_bytes: Array
+    fits: Array
+    energy: Array
+    parameters: Array
+    active_parameters: Array
+    prefill_bound: Array
+    decode_bound: Array
+    bound: Array
+    names: tuple[str, ...] = ()
+    operators: tuple[OperatorEstimate, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ttft)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a DataFrame of N rows, one column a field."""
+        import pandas as pd
+
+        data: dict[str, Any] = {"name": list(self.names)} if self.names else {}
+        data |= {name: getattr(self, name) for name in ARRAYS}
+        return pd.DataFrame(data)
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame()._repr_html_())  # type: ignore[operator]
+
+
+@dataclass(frozen=True, eq=False)
+class OperatorEstimate:
+    """One operator in one phase, all of its instances; arrays are (N,).
+
+    The decode phase is its first step. time is the slower of compute_time and memory_time, plus launches.
+    """
+
+    name: str
+    phase: str
+    flops: Array
+    bytes: Array
+    compute_time: Array
+    memory_time: Array
+    time: Array
+
+
+ARRAYS = tuple(f.name for f in fields(Estimate) if f.name not in ("names", "operators"))
+
+
+def estimate(
+    arch: Architectures,
+    device: Device,
+    workload: Workload,
+    *,
+    processor: str | None = None,
+    ideal: bool = False,
+    breakdown: bool | None = None,
+    threads: int | None = None,
+) -> Estimate:
+    """Estimate N candidates on a device.
+
+    processor: which of the device's; its default one if None. ideal: the floor that no prediction beats
+    (efficiencies one, no launches, all work overlapped, only compulsory traffic). breakdown: keep every
+    operator; by default for tables that fit one chunk. threads: cores to use, all by default.
+    Raises SpecError where the processor has no peak for a number format that is computed in.
+    """
+    length = len(arch)
+    if length <= CHUNK:
+        return _chunk(arch, device, workload, processor, ideal, breakdown is not False)
+    if breakdown:
+        parts = [arch[i : i + CHUNK] for i in range(0, length, CHUNK)]
+        done = [_chunk(part, device, workload, processor, ideal, True) for part in parts]
+        return _join(done, arch.names)
+
+    def run(start: int) -> Estimate:
+        part = arch[start : start + CHUNK]
+        return _chunk(part, device, workload, processor, ideal, False)
+
+    starts = range(0, length, CHUNK)
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        return _join(list(pool.map(run, starts)), arch.names)
+
+
+def _join(parts: list[Estimate], names: tuple[str, ...]) -> Estimate:
+    arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS}
+    joined = []
+    for rows in zip(*(p.operators for p in parts), strict=False):
+        columns = {
+            f.name: np.concatenate([getattr(row, f.name) for row in rows])
+            for f in fields(OperatorEstimate)
+            if f.name not in ("name", "phase")
+        }
+        joined.append(OperatorEstimate(rows[0].name, rows[0].phase, **columns))
+    return Estimate(**arrays, names=names, operators=tuple(joined))
+
+
+def _chunk(
+    arch: Architectures,
+    device: Device,
+    workload: Workload,
+    processor_name: str | None,
+    ideal: bool,
+    breakdown: bool,
+) -> Estimate:
+    shape = (len(arch),)
+    names, arch = arch.names, arch.as_float()
+    processor = device.processor(processor_name)
+    inventory = weight_tensors(arch)
+    stored = np.asarray(sum(t.stored_bytes for t in inventory.values()))
+    cache = cache_bytes(arch, workload)
+    activations = activation_peak(arch, workload)
+    memory = stored + cache + activations
+
+    roof = build_roof(arch, device, processor, stored + cache, ideal)
+    operators = present(arch)
+    prefill = time_pass(operators, arch, inventory, workload.prefill(), roof)
+    ttft = pass_time(prefill, roof)
+    first = workload.decode(workload.prompt + 1)
+    decoding = time_decoding(operators, arch, inventory, first, workload.generate, roof)
+    tpot = decoding.time / workload.generate
+    prefill_bytes = total(prefill, "bytes")
+    energy = phase_energy(
+        device, roof, ttft, prefill_bytes, total(prefill, "joules"), decoding=False
+    ) + phase_energy(
+        device, roof, decoding.time, decoding.bytes, decoding.joules, decoding=True
+    )
+    parameters = np.asarray(sum(t.parameters for t in inventory.values()))
+    experts = inventory["expert_up"].parameters + inventory["expert_down"].parameters
+    active = parameters - experts * (1.0 - arch.experts_per_token / arch.experts)
+
+    prefill_sides = _sides(prefill, roof.step)
+    decode_sides = _sides(decoding.timings, roof.step)
+    sides = [p + workload.generate * d for p, d in zip(prefill_sides, decode_sides, strict=True)]
+    columns = dict(
+        ttft=ttft,
+        tpot=tpot,
+        tpot_first=decoding.first,
+        tpot_last=decoding.last,
+        latency=ttft + decoding.time,
+        tokens_per_s=workload.batch / tpot,
+        prefill_flops=total(prefill, "flops"),
+        prefill_bytes=prefill_bytes,
+        decode_flops=total(decoding.timings, "flops"),
+        decode_bytes=total(decoding.timings, "bytes"),
+        weight_bytes=stored,
+        kv_cache_bytes=cache,
+        activation_bytes=activations,
+        memory_bytes=memory,
+        fits=memory <= device.memory.dram.usable_bytes,
+        energy=energy,
+        parameters=parameters,
+        active_parameters=active,
+        prefill_bound=np.argmax(np.broadcast_arrays(*prefill_sides), axis=0),
+        decode_bound=np.argmax(np.broadcast_arrays(*decode_sides), axis=0),
+        bound=np.argmax(np.broadcast_arrays(*sides), axis=0),
+    )
+    columns = {name: np.broadcast_to(column, shape) for name, column in columns.items()}
+    rows: tuple[OperatorEstimate, ...] = ()
+    if breakdown:
+        phases = {"prefill": prefill, "decode": decoding.timings}
+        rows = tuple(
+            OperatorEstimate(
+                name=operator.name,
+                phase=phase,
+                flops=np.broadcast_to(timings[operator.name].flops, shape),
+                bytes=np.broadcast_to(timings[operator.name].bytes, shape),
+                compute_time=np.broadcast_to(timings[operator.name].compute, shape),
+                memory_time=np.broadcast_to(timings[operator.name].memory, shape),
+                time=np.broadcast_to(timings[operator.name].time, shape),
+            )
+            for phase, timings in phases.items()
+            for operator in operators
+        )
+    return Estimate(**columns, names=names, operators=rows)
+
+
+def _sides(timings: dict[str, Timing], step: float) -> tuple[Array, Array, Array]:
+    """Seconds of computation, of traffic and of overhead, in the order of BOUNDS."""
+    return total(timings, "compute"), total(timings, "memory"), total(timings, "launch") + step

@@ -1,0 +1,51 @@
+"""The Chinchilla law: loss from parameters and training tokens alone, L = E + A / N^alpha + B / D^beta.
+
+It does not see shape: two candidates of equal size get equal losses.
+Source: arXiv 2203.15556, approach 3, and its replication, arXiv 2404.10102.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+from arch_space.architectures import Architectures
+from arch_space.tensors import parameter_count
+from roofline.laws.law import Array, Interval, Law, Limit, between
+from spec_files.model import Spec
+
+
+class Range(Spec):
+    """Intervals that the fitted runs span."""
+
+    parameters: Interval
+    tokens: Interval
+
+
+class ChinchillaLaw(Law):
+    """Approach 3 of Hoffmann et al.; N is every stored parameter, embeddings included."""
+
+    free_tokens: ClassVar[bool] = True
+
+    e: float
+    a: float
+    b: float
+    alpha: float
+    beta: float
+    range: Range
+
+    def loss(self, arch: Architectures) -> Array:
+        """Return nats per token, (N,)."""
+        return self.at(parameter_count(arch), self.tokens)
+
+    def at(self, parameters: Array, tokens: Array | float) -> Array:
+        """Return the loss at the law's own variables; they broadcast."""
+        return self.e + self.a * parameters**-self.alpha + self.b * tokens**-self.beta
+
+    def limits(self, arch: Architectures) -> Iterator[Limit]:
+        """Yield the edges of the fitted sizes and tokens; no run was a mixture of experts."""
+        yield from between("parameters", parameter_count(arch), self.range.parameters)
+        yield from between("training tokens", np.array([self.tokens]), self.range.tokens)
+        yield Limit(arch.experts > 1, "mixture of experts")

@@ -1,0 +1,73 @@
+"""What one operator costs, whatever runs it: operations, bytes by kind, kernels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from arch_space.architectures import Architectures
+from arch_space.tensors import Tensor
+from roofline.workload import Pass
+
+Array = np.ndarray
+Tensors = dict[str, Tensor]
+Operands = Literal["weights", "head", "cache", "none"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one instance of an operator, for N candidates.
+
+    flops: of matrix products, a multiply-add counting two, (N,); element-wise work moves bytes and
+    launches kernels but counts no FLOPs, the convention of PyTorch's flop counter.
+    weights, cache, activations: bytes moved, (N,). launches: kernels started.
+    """
+
+    flops: Array | float = 0.0
+    weights: Array | float = 0.0
+    cache: Array | float = 0.0
+    activations: Array | float = 0.0
+    launches: Array | float = 1.0
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A kind of operator of a decoder, and where it stands in one.
+
+    copies: how many instances a forward pass runs, (N,). operands: which formats meet in its product and
+    so which peak it can reach. grows: whether its cost depends on how many keys there are.
+    """
+
+    name: str
+    copies: Callable[[Architectures], Array]
+    cost: Callable[[Architectures, Tensors, Pass], Cost]
+    operands: Operands
+    grows: bool = False
+
+
+def activation_bytes(arch: Architectures) -> Array:
+    """Bytes of one activation, (N,)."""
+    return ACTIVATION_BYTES[arch.activation_format]
+
+
+def _activation_table() -> Array:
+    from arch_space.formats import FORMATS
+
+    return np.array([f.value_bits / 8 for f in FORMATS])
+
+
+ACTIVATION_BYTES = _activation_table()
+
+
+def linear(tensor: Tensor, tokens: Array | float, activation: Array, launches: float = 1.0) -> Cost:
+    """Product of `tokens` vectors with one matrix, read once.
+
+    Each vector goes in at the matrix's input width and comes out at its output width.
+    """
+    return Cost(
+        flops=2.0 * tokens * tensor.elements,
+        weights=tensor.bytes_each,
+        activations=tokens * (tensor.inputs + tensor.outputs) * activation,
+        launches=launches,
+    )
