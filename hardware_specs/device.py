@@ -1,0 +1,260 @@
+"""A device: its processors, its memory, its power, and where each number comes from."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, PrivateAttr, WithJsonSchema, field_validator, model_validator
+
+from hardware_specs.figures import (
+    Bandwidth,
+    Bytes,
+    Duration,
+    EnergyPerByte,
+    EnergyPerFlop,
+    Figure,
+    Peak,
+    Power,
+    Ratio,
+    Share,
+    Work,
+)
+from spec_files import SpecError, did_you_mean
+from spec_files.model import Spec
+
+Format = Literal["fp32", "fp16", "bf16", "fp8", "int8", "int4", "fp4"]
+FORMATS: tuple[str, ...] = get_args(Format)
+
+_DATE = "(19|20)[0-9]{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
+_DATE_SCHEMA = {"anyOf": [{"type": "string", "pattern": f"^{_DATE}$"}, {"type": "integer"}]}
+
+
+class Source(Spec):
+    """Where numbers come from."""
+
+    title: str = Field(min_length=1)
+    """Name of the document."""
+    where: str = Field(min_length=1)
+    """Its address, repository or publisher."""
+    date: Annotated[str, WithJsonSchema(_DATE_SCHEMA)]
+    """Date of the document: a year, a month or a day, as in 2022-12."""
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _is_iso(cls, date: object) -> str:
+        if not re.fullmatch(_DATE, str(date)):
+            raise SpecError(f"{date!r} is not a date; write e.g. 2022, 2022-12 or 2022-12-05")
+        return str(date)
+
+
+class Efficiency(Spec):
+    """Fractions of the peaks that large kernels reach."""
+
+    compute: Share
+    """Of the dense peak, in matrix products."""
+    memory: Share
+    """Of the DRAM bandwidth, streaming weights."""
+    cache: Share | None = None
+    """Of the DRAM bandwidth, reading the KV cache; as `memory` where not given."""
+
+    @property
+    def cache_value(self) -> float:
+        """Fraction of the DRAM bandwidth reached in reading the KV cache."""
+        return (self.cache or self.memory).value
+
+
+class Processor(Spec):
+    """One unit that can run a model: a CPU, GPU or NPU."""
+
+    type: Literal["cpu", "gpu", "npu"]
+    title: str
+    """Name of the part, with what fixes its speed: cores, clock, power mode."""
+    peaks: dict[Format, Peak] = Field(min_length=1)
+    """Dense peak per number format that the processor computes in."""
+    structured_sparsity: Ratio | None = None
+    """Speed-up of weights that are 2:4 sparse; none where not given."""
+    efficiency: Efficiency
+    compute_half_size: Work | None = None
+    """Operations of a kernel that reaches half of the compute efficiency; 0 where not given."""
+    memory_half_size: Bytes | None = None
+    """Bytes of a kernel that reaches half of the memory efficiency; 0 where not given."""
+    kernel_launch: Duration
+    """Time that each kernel adds to its roofline."""
+    step_overhead: Duration
+    """Time that each forward pass adds, whatever the model: in decode, once per token."""
+    energy_per_flop: dict[Format, EnergyPerFlop] = Field(default_factory=dict)
+    """Energy of one operation per number format."""
+
+    _label: str = PrivateAttr("processor")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Processor":
+        sparse = self.structured_sparsity
+        if sparse is not None and sparse.value < 1:
+            raise SpecError(
+                f"a speed-up of {sparse.value:g} is a slow-down; it must be at least 1",
+                at=("structured_sparsity", "value"),
+            )
+        return self
+
+    def peak(self, number_format: str) -> float:
+        """Return the dense peak, operations per second; SpecError names the formats there are."""
+        figure = self.peaks.get(number_format)  # type: ignore[call-overload]
+        if figure is None:
+            known = ", ".join(self.peaks)
+            raise SpecError(f"{self._label}: no peak for {number_format}; it has {known}")
+        return float(figure.value)
+
+    def energy_per_flop_in(self, number_format: str) -> float | None:
+        """Joules per operation in a format; None where not known."""
+        figure = self.energy_per_flop.get(number_format)  # type: ignore[call-overload]
+        return None if figure is None else float(figure.value)
+
+    @property
+    def structured_sparsity_speedup(self) -> float:
+        """Speed-up of 2:4 sparse weights; 1 where the processor has none."""
+        return 1.0 if self.structured_sparsity is None else self.structured_sparsity.value
+
+    @property
+    def compute_half_size_flops(self) -> float:
+        """Operations of a kernel at half of the compute efficiency; 0 for no such effect."""
+        return 0.0 if self.compute_half_size is None else self.compute_half_size.value
+
+    @property
+    def memory_half_size_bytes(self) -> float:
+        """Bytes of a kernel at half of the memory efficiency; 0 for no such effect."""
+        return 0.0 if self.memory_half_size is None else self.memory_half_size.value
+
+
+class Dram(Spec):
+    """Main memory: the GPU's own where it has its own."""
+
+    capacity: Bytes
+    usable_share: Share
+    """Fraction that a model, its cache and its buffers may take."""
+    bandwidth: Bandwidth
+    """Nominal: clock times width."""
+    measured_bandwidth: Bandwidth | None = None
+    """What a bandwidth test reached, for the reader; efficiencies refer to the nominal one."""
+    energy_per_byte: EnergyPerByte | None = None
+
+    @property
+    def usable_bytes(self) -> float:
+        """Bytes that a model, its cache and its buffers may take."""
+        return self.capacity.value * self.usable_share.value
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "Dram":
+        measured = self.measured_bandwidth
+        if measured is not None and measured.value > self.bandwidth.value:
+            raise SpecError(
+                f"measured {measured} is above the nominal {self.bandwidth}",
+                at=("measured_bandwidth", "value"),
+            )
+        return self
+
+
+class OnChip(Spec):
+    """One level of on-chip memory."""
+
+    name: str
+    size: Bytes
+    bandwidth: Bandwidth | None = None
+    """A level without one is listed, and predictions leave it out."""
+
+
+class Memory(Spec):
+    """DRAM and the levels above it."""
+
+    dram: Dram
+    on_chip: tuple[OnChip, ...] = ()
+    """From the outermost and largest to the innermost."""
+
+    @model_validator(mode="after")
+    def _shrinks_inwards(self) -> "Memory":
+        outer, size, speed = "DRAM", self.dram.capacity.value, self.dram.bandwidth.value
+        for i, level in enumerate(self.on_chip):
+            if level.size.value > size:
+                raise SpecError(
+                    f"{level.name} is larger than {outer}, which is outside it",
+                    at=("on_chip", i, "size", "value"),
+                )
+            if level.bandwidth is not None and level.bandwidth.value < speed:
+                raise SpecError(
+                    f"{level.name} is slower than {outer}, which is outside it",
+                    at=("on_chip", i, "bandwidth", "value"),
+                )
+            outer, size = level.name, level.size.value
+            speed = speed if level.bandwidth is None else level.bandwidth.value
+        return self
+
+
+class DevicePower(Spec):
+    """Power of the device; both may be unknown."""
+
+    idle: Power | None = None
+    active: Power | None = None
+    """While a model runs; a nominal limit is an upper bound of it."""
+
+
+class Device(Spec):
+    """A device profile."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    """Lower case; the file's name without `.yaml`."""
+    title: str
+    kind: Literal["phone", "jetson", "board", "laptop", "desktop", "datacentre"]
+    year: int = Field(ge=1990, le=2100)
+    default_processor: str
+    """Key of the processor that is meant where none is named."""
+    sources: dict[str, Source]
+    processors: dict[str, Processor] = Field(min_length=1)
+    memory: Memory
+    power: DevicePower = DevicePower()
+
+    @model_validator(mode="after")
+    def _refers_to_what_exists(self) -> "Device":
+        if self.default_processor not in self.processors:
+            hint = did_you_mean(self.default_processor, self.processors)
+            raise SpecError(
+                f"no processor {self.default_processor!r}{hint}", at=("default_processor",)
+            )
+        for path, figure in self.figures():
+            if figure.source not in self.sources:
+                hint = did_you_mean(figure.source, self.sources)
+                raise SpecError(f"no source {figure.source!r}{hint}", at=(*path, "source"))
+        for name, processor in self.processors.items():
+            processor._label = f"device {self.name}, processor {name}"
+        return self
+
+    def processor(self, name: str | None = None) -> Processor:
+        """Return a processor, the default one where none is named; SpecError names the nearest."""
+        key = self.default_processor if name is None else name
+        if key not in self.processors:
+            hint = did_you_mean(key, self.processors)
+            raise SpecError(f"device {self.name}: no processor {key!r}{hint}")
+        return self.processors[key]
+
+    def figures(self) -> Iterator[tuple[tuple[str | int, ...], Figure]]:
+        """Every number of the profile with its key path."""
+        return _figures_in(self, ())
+
+    def to_yaml(self) -> str:
+        """Return a profile that loads as an equal device."""
+        import yaml
+
+        data = self.model_dump(mode="json", exclude_none=True)
+        return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _figures_in(
+    value: Any, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Figure]]:
+    if isinstance(value, Figure):
+        yield path, value
+    elif isinstance(value, Spec | dict):
+        for key, inner in value.items() if isinstance(value, dict) else value:
+            yield from _figures_in(inner, (*path, key))
+    elif isinstance(value, tuple):
+        for index, inner in enumerate(value):
+            yield from _figures_in(inner, (*path, index))

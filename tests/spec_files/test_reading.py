@@ -1,0 +1,150 @@
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from spec_files import Spec, SpecError, did_you_mean, find_spec, nearest, read_spec, read_yaml
+
+
+class Leaf(Spec):
+    size: float
+    colour: Literal["red", "green"] = "red"
+
+
+class Tree(Spec):
+    name: str
+    leaves: dict[str, Leaf] = Field(default_factory=dict)
+    rows: tuple[Leaf, ...] = ()
+    spare: Leaf | None = None
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(text: str | bytes) -> Path:
+        path = tmp_path / "tree.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return _write
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name: a\nleafs: {}\n", ":2: leafs: unknown key; nearest is 'leaves'."),
+        (
+            "name: a\nleaves:\n  one:\n    size: 1\n    color: red\n",
+            ":5: leaves.one.color: unknown key; nearest is 'colour'.",
+        ),
+        ("name: a\nleaves: {x: {siz: 1}}\n", ":2: leaves.x.siz: unknown key; nearest is 'size'."),
+        ("name: a\nspare:\n  siz: 1\n", ":3: spare.siz: unknown key; nearest is 'size'."),
+        ("name: a\nzzz: 1\n", ":2: zzz: unknown key; known: name, leaves, rows, spare."),
+        ("name: a\nleaves:\n  x: {}\n", ":3: leaves.x.size: missing."),
+        (
+            "name: a\nrows:\n- size: 1\n- size: 2\n  colour: gren\n",
+            ":5: rows[1].colour: unknown value 'gren'; nearest is 'green'.",
+        ),
+        ("name: a\nrows: 3\n", ":2: rows: read 3 where a list belongs."),
+        ("name: a\nspare: 3\n", ":2: spare: read 3 where keys and values belong."),
+        (
+            "name: a\nspare: {size: big}\n",
+            ":2: spare.size: read 'big': input should be a valid number, "
+            "unable to parse string as a number.",
+        ),
+        (
+            "name: a\nleaves:\n  x: {size: a}\n  y: {size: b}\n",
+            "leaves.x.size: read 'a': input should be a valid number, unable to parse string as a"
+            " number (and 1 more error).",
+        ),
+        ("name: a\nname: b\n", ":2: name: given twice, first on line 1."),
+        ("name: [a\n", "not YAML"),
+        ("name: a\n\tb: 1\n", "not YAML"),
+        ("name: a\x00\n", "not YAML"),
+        ("name: a\n---\nname: b\n", "not YAML"),
+        ("name: !!python/object:os.system {}\n", "not YAML"),
+        ("? [a]\n: 1\n", "tree.yaml"),
+        ("&a [*a]\n", "an anchor that contains itself"),
+        ("", "the file is empty."),
+        ("# only a comment\n", "the file is empty."),
+        ("- 1\n- 2\n", "read [1, 2] where keys and values belong."),
+        ("just text\n", "read 'just text' where keys and values belong."),
+        (b"name: \xff\xfe\n", "is not UTF-8 text."),
+        ("[" * 5000, "tree.yaml"),
+    ],
+)
+def test_bad_files_give_one_sentence(write, text, says):
+    path = write(text)
+    with pytest.raises(SpecError) as error:
+        read_spec(path, Tree)
+    sentence = str(error.value)
+    assert sentence.startswith(str(path))
+    assert says in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+def test_two_unrelated_errors_are_counted(write):
+    with pytest.raises(SpecError, match=r"leafs: unknown key.* \(and 1 more error\)\.$"):
+        read_spec(write("leafs: {}\n"), Tree)  # `name` is missing too
+
+
+def test_a_misspelt_required_key_is_one_error(write):
+    with pytest.raises(SpecError, match=r"nam: unknown key; nearest is 'name'\.$"):
+        read_spec(write("nam: a\n"), Tree)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(SpecError, match=r"nothing\.yaml: no such file\.$"):
+        read_spec(tmp_path / "nothing.yaml", Tree)
+    with pytest.raises(SpecError, match=r"is a folder, not a YAML file\.$"):
+        read_spec(tmp_path, Tree)
+
+
+def test_lines_and_yaml_1_1_traps(write):
+    path = write("a: 1e-3\nb:\n  - 2022-12-05\n  - {c: 1E5}\nd: 2.5e3\ne: e5\n")
+    data, lines = read_yaml(path)
+    assert data == {"a": 0.001, "b": ["2022-12-05", {"c": 1e5}], "d": 2500.0, "e": "e5"}
+    assert lines[("a",)] == 1
+    assert lines[("b",)] == 2
+    assert lines[("b", 0)] == 3
+    assert lines[("b", 1, "c")] == 4
+    assert lines[("d",)] == 5
+
+
+def test_byte_order_mark_is_forgiven(write):
+    assert read_spec(write(b"\xef\xbb\xbfname: a\n"), Tree).name == "a"
+
+
+def test_aliases_are_shared_values(write):
+    tree = read_spec(write("name: a\nleaves: {x: &l {size: 2}, y: *l}\n"), Tree)
+    assert tree.leaves["x"] == tree.leaves["y"]
+
+
+def test_find_spec(tmp_path, monkeypatch):
+    shipped = tmp_path / "shipped"
+    here = tmp_path / "here"
+    for folder in (shipped, here):
+        folder.mkdir()
+    (shipped / "phone.yaml").touch()
+    (shipped / "orin-64gb.yaml").touch()
+    monkeypatch.chdir(here)
+    for name in ("phone", "phone.yaml", Path("phone"), "shipped/phone.yaml"):
+        assert find_spec(name, shipped, "device") == shipped / "phone.yaml"
+    (here / "phone.yaml").touch()
+    assert find_spec("phone.yaml", shipped, "device") == Path("phone.yaml")
+    assert find_spec("phone", shipped, "device") == shipped / "phone.yaml"
+    with pytest.raises(SpecError, match=r"no device 'phnoe': .*nearest is 'phone'\.$"):
+        find_spec("phnoe", shipped, "device")
+    with pytest.raises(SpecError, match=r"no device 'elsewhere/phone\.yaml'"):
+        find_spec("elsewhere/phone.yaml", shipped, "device")
+    with pytest.raises(SpecError, match="is a folder"):
+        find_spec(here, shipped, "device")
+
+
+def test_nearest():
+    assert nearest("bandwith", ["size", "bandwidth"]) == "bandwidth"
+    assert nearest("FP16", ["fp16", "fp32"]) == "fp16"
+    assert nearest("zzz", ["size"]) is None
+    assert did_you_mean("zzz", ["a", "b"]) == "; known: a, b"
+    assert did_you_mean("bandwith", ["bandwidth"]) == "; nearest is 'bandwidth'"
