@@ -28,7 +28,7 @@ def _column(default: float | None = None, about: str = "") -> Any:
     metadata = {"about": about}
     if default is None:
         return field(metadata=metadata)
-    return field(default=default, metadata=metadata)  # type: ignore[arg-type]
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,8 @@ class Architectures:
         length = 1
         for name in columns():
             column = np.atleast_1d(np.asarray(getattr(self, name)))
+            if column.dtype.kind not in "biuf":
+                raise SpecError(f"{name}: {column.ravel()[0]!r} is not a number")
             if column.ndim != 1:
                 raise SpecError(f"{name}: a column has one dimension, not {column.ndim}")
             if len(column) != 1:
@@ -117,7 +119,9 @@ class Architectures:
             column = getattr(self, name)
             refuse((column < 0) | (column >= 1), f"{name} must lie in [0, 1)")
         for name in columns():
-            refuse(getattr(self, name) < 0, f"{name} must not be negative")
+            column = getattr(self, name)
+            refuse(column < 0, f"{name} must not be negative")
+            refuse(~np.isfinite(column), f"{name} must be a finite number")
         refuse(self.window_share > 1, "window_share must lie in [0, 1]")
         refuse((self.window_share > 0) & (self.window < 1), "window_share needs a window")
         refuse(self.query_heads % self.kv_heads != 0, "query_heads must divide by kv_heads")
@@ -132,6 +136,12 @@ class Architectures:
         dense = ~moe | (self.dense_layers > 0)
         refuse(dense & (self.ffn_width < 1), "a dense layer needs an ffn_width")
         refuse(self.rope_size > self.head_size, "rope_size exceeds head_size")
+        refuse(self.qk_norm >= len(QK_NORMS), f"qk_norm must be 0 to {len(QK_NORMS) - 1}")
+        latent = self.kv_rank > 0
+        refuse(~latent & (self.query_rank > 0), "query_rank belongs to latent attention (kv_rank)")
+        refuse(~latent & (self.rope_size > 0), "rope_size belongs to latent attention (kv_rank)")
+        refuse(latent & (self.qkv_bias > 0), "latent attention has no qkv_bias")
+        refuse(latent & (self.qk_norm > 0), "latent attention has no qk_norm")
         refuse(self.two_four & (self.weight_sparsity != 0.5), "two_four means weight_sparsity 0.5")
         for name in FORMAT_COLUMNS:
             refuse(getattr(self, name) >= len(FORMATS), f"{name} is not a known format code")
@@ -145,7 +155,7 @@ class Architectures:
     def __getitem__(self, index: Any) -> Architectures:
         """Return the candidates that a slice, an index array or a mask selects."""
         if isinstance(index, (int, np.integer)):
-            index = slice(index, index + 1 or None)
+            index = [range(len(self))[index]]
         rows = np.arange(len(self))[index]
         values = {
             name: column if len(column := getattr(self, name)) == 1 else column[index]
@@ -168,7 +178,7 @@ class Architectures:
         Where only `weights` is given, the embedding and the head follow the recipe of that name
         (int4 leaves them at 16 bits; a GGUF type stores them in the type it prescribes).
         """
-        changes: dict[str, int] = {}
+        changes: dict[str, Any] = {}
         if weights is not None:
             changes["weight_format"] = format_code(weights)
             embedding = embedding or default_embedding_format(weights)
@@ -245,7 +255,9 @@ def concatenate(tables: list[Architectures]) -> Architectures:
 
 
 _COLUMNS = tuple(f.name for f in fields(Architectures) if f.name != "names")
-_DEFAULTS = {f.name: f.default for f in fields(Architectures) if isinstance(f.default, (int, float))}
+_DEFAULTS = {
+    f.name: f.default for f in fields(Architectures) if isinstance(f.default, (int, float))
+}
 
 
 def columns() -> tuple[str, ...]:

@@ -186,7 +186,7 @@ def bits_per_element(codes: Array, row: Array, role: str = "body") -> Array:
         return bits
     group = _GROUP[block]
     groups = np.where(group > 0, np.ceil(row / np.maximum(group, 1.0)), 1.0)
-    return bits + metadata * groups / row
+    return bits + metadata * groups / np.maximum(row, 1.0)
 
 
 def has_boosted(codes: Array) -> bool:

@@ -106,11 +106,9 @@ def tensors(arch: Architectures) -> dict[str, Tensor]:
 
     queries_out = heads * arch.head_size
     if any_latent:
-        low_rank = arch.query_rank > 0
-        found["query"] = matrix(
-            np.where(low_rank, arch.query_rank, width), queries_out, layers
-        )
-        found["query_down"] = matrix(width, arch.query_rank, layers)
+        low_rank = latent & (arch.query_rank > 0)
+        found["query"] = matrix(np.where(low_rank, arch.query_rank, width), queries_out, layers)
+        found["query_down"] = matrix(width, np.where(low_rank, arch.query_rank, 0.0), layers)
         found["key"] = matrix(width, np.where(latent, 0.0, keys_out), layers)
         found["value"] = matrix(width, np.where(latent, 0.0, values_out), layers, boosted=True)
         found["latent_down"] = matrix(
@@ -120,7 +118,9 @@ def tensors(arch: Architectures) -> dict[str, Tensor]:
         found["latent_up"] = matrix(
             np.where(latent, arch.kv_rank, 1.0), np.where(latent, expanded, 0.0), layers
         )
-        found["latent_norm"] = plain(one, arch.kv_rank + arch.query_rank, layers)
+        found["latent_norm"] = plain(
+            one, arch.kv_rank + np.where(low_rank, arch.query_rank, 0.0), layers
+        )
     else:
         found["query"] = matrix(width, queries_out, layers)
         found["key"] = matrix(width, keys_out, layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from roofline.engine.energy import phase_energy
 from roofline.engine.memory import activation_peak, cache_bytes
 from roofline.engine.roof import build_roof
 from roofline.engine.timing import Timing, pass_time, present, time_decoding, time_pass, total
+from roofline.operators import OPERATORS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +101,7 @@ class OperatorEstimate:
 
 
 ARRAYS = tuple(f.name for f in fields(Estimate) if f.name not in ("names", "operators"))
+OPERATOR_ARRAYS = tuple(f.name for f in fields(OperatorEstimate) if f.name not in ("name", "phase"))
 
 
 def estimate(
@@ -137,15 +140,27 @@ def estimate(
 
 def _join(parts: list[Estimate], names: tuple[str, ...]) -> Estimate:
     arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS}
+    return Estimate(**arrays, names=names, operators=_join_operators(parts))
+
+
+def _join_operators(parts: list[Estimate]) -> tuple[OperatorEstimate, ...]:
+    """Stack the operators of all parts; one that a part does not have costs it nothing."""
+    found = [{(row.phase, row.name): row for row in part.operators} for part in parts]
     joined = []
-    for rows in zip(*(p.operators for p in parts), strict=False):
-        columns = {
-            f.name: np.concatenate([getattr(row, f.name) for row in rows])
-            for f in fields(OperatorEstimate)
-            if f.name not in ("name", "phase")
-        }
-        joined.append(OperatorEstimate(rows[0].name, rows[0].phase, **columns))
-    return Estimate(**arrays, names=names, operators=tuple(joined))
+    for phase, operator in product(("prefill", "decode"), OPERATORS):
+        rows = [part.get((phase, operator.name)) for part in found]
+        if any(rows):
+            columns = {
+                name: np.concatenate(
+                    [
+                        getattr(row, name) if row else np.zeros(len(part))
+                        for row, part in zip(rows, parts, strict=True)
+                    ]
+                )
+                for name in OPERATOR_ARRAYS
+            }
+            joined.append(OperatorEstimate(operator.name, phase, **columns))
+    return tuple(joined)
 
 
 def _chunk(
@@ -175,9 +190,7 @@ def _chunk(
     prefill_bytes = total(prefill, "bytes")
     energy = phase_energy(
         device, roof, ttft, prefill_bytes, total(prefill, "joules"), decoding=False
-    ) + phase_energy(
-        device, roof, decoding.time, decoding.bytes, decoding.joules, decoding=True
-    )
+    ) + phase_energy(device, roof, decoding.time, decoding.bytes, decoding.joules, decoding=True)
     parameters = np.asarray(sum(t.parameters for t in inventory.values()))
     experts = inventory["expert_up"].parameters + inventory["expert_down"].parameters
     active = parameters - experts * (1.0 - arch.experts_per_token / arch.experts)

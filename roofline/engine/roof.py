@@ -97,9 +97,7 @@ def build_roof(
     flop_time, joules = {}, {}
     for kind, (left, right) in operands.items():
         formats = {pair: compute_format(*pair) for pair in _pairs(left, right)}
-        rate = {
-            pair: 1.0 / (processor.peak(name) * compute) for pair, name in formats.items()
-        }
+        rate = {pair: 1.0 / (processor.peak(name) * compute) for pair, name in formats.items()}
         flop_time[kind] = _by_formats(left, right, rate)
         energy = {pair: processor.energy_per_flop_in(name) for pair, name in formats.items()}
         known = {pair: joule for pair, joule in energy.items() if joule is not None}

@@ -70,8 +70,8 @@ def time_operator(
     moved = moved * roof.dram_share
     if not roof.ideal:
         spilled, seconds = _activations(cost.activations, roof)
-        moved = moved + spilled
-        memory = memory + seconds
+        moved = moved + spilled + cost.scores
+        memory = memory + seconds + cost.scores * roof.activation_time
     if roof.byte_half:
         memory = memory + roof.byte_half * roof.weight_time
     launch = cost.launches * roof.launch * copies if roof.launch else 0.0
@@ -202,9 +202,7 @@ def time_decoding(
     ends = [(at(lo), at(hi), count) for lo, hi, count in stretches]
 
     def over_steps(field: str) -> Array:
-        grown = sum(
-            count * (total(lo, field) + total(hi, field)) / 2.0 for lo, hi, count in ends
-        )
+        grown = sum(count * (total(lo, field) + total(hi, field)) / 2.0 for lo, hi, count in ends)
         return steps * total(fixed, field) + grown
 
     at_first = fixed | ends[0][0]

@@ -1,4 +1,6 @@
-"""The Chinchilla law: loss from parameters and training tokens alone, L = E + A / N^alpha + B / D^beta.
+"""The Chinchilla law: loss from parameters and training tokens alone.
+
+    L = E + A / N^alpha + B / D^beta
 
 It does not see shape: two candidates of equal size get equal losses.
 Source: arXiv 2203.15556, approach 3, and its replication, arXiv 2404.10102.
@@ -12,8 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from arch_space.architectures import Architectures
-from arch_space.tensors import parameter_count
-from roofline.laws.law import Array, Interval, Law, Limit, between
+from roofline.laws.law import Array, Interval, Law, Limit, Value, between
+from roofline.laws.sizes import parameters
 from spec_files.model import Spec
 
 
@@ -38,14 +40,14 @@ class ChinchillaLaw(Law):
 
     def loss(self, arch: Architectures) -> Array:
         """Return nats per token, (N,)."""
-        return self.at(parameter_count(arch), self.tokens)
+        return np.asarray(self.at(parameters(arch), self.tokens))
 
-    def at(self, parameters: Array, tokens: Array | float) -> Array:
+    def at(self, parameters: Value, tokens: Value) -> Value:
         """Return the loss at the law's own variables; they broadcast."""
         return self.e + self.a * parameters**-self.alpha + self.b * tokens**-self.beta
 
     def limits(self, arch: Architectures) -> Iterator[Limit]:
         """Yield the edges of the fitted sizes and tokens; no run was a mixture of experts."""
-        yield from between("parameters", parameter_count(arch), self.range.parameters)
+        yield from between("parameters", parameters(arch), self.range.parameters)
         yield from between("training tokens", np.array([self.tokens]), self.range.tokens)
         yield Limit(arch.experts > 1, "mixture of experts")

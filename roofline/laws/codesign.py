@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from arch_space.architectures import Architectures
-from roofline.laws.law import Array, Interval, Law, Limit, between
+from roofline.laws.law import Array, Interval, Law, Limit, Value, between
 from spec_files.model import Spec
 
 
@@ -74,9 +74,9 @@ class Range(Spec):
 class CodesignLaw(Law):
     """The law of arXiv 2602.10377, 11 parameters.
 
-    Inside the fitted data means: within the intervals that the paper's grid spans, points between grid
-    points included, and no part that the grid lacked. Past a width of 3072 a dense model's loss soon
-    rises again (least at 3952, since b1 < 0): nothing past 3072 is inside.
+    Inside the fitted data means: within the intervals that the paper's grid spans, points between
+    those of the grid included, and no part that the grid lacked. A dense model's loss is least at a
+    width of 3952 and rises past it, since b1 < 0: an artefact, so nothing past 3072 is inside.
     """
 
     k_l: float
@@ -97,8 +97,8 @@ class CodesignLaw(Law):
         return np.broadcast_to(self.at(*variables(arch)), (len(arch),))
 
     def at(
-        self, layers: Array, width: Array, expansion: Array, activation: Array, cached: Array
-    ) -> Array:
+        self, layers: Value, width: Value, expansion: Value, activation: Value, cached: Value
+    ) -> Value:
         """Return the loss at the law's own variables; they broadcast."""
         ffn = self.k_rho * activation**self.a_rho * width**-self.b1 + self.k_d * width**-self.b2
         depth = self.k_l * layers**-self.a_l

@@ -1,18 +1,18 @@
 """What a loss law is, and how one is found by its name.
 
-A law is a form (one module of this folder, one subclass of `Law`) and coefficients (a YAML file whose
-`form` names the module). A fit of a known form is a YAML file and nothing else.
+A law is a form (one module of this folder, one subclass of `Law`) and coefficients (a YAML file
+whose `form` names the module). A new fit of a known form is a YAML file and nothing else.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -22,6 +22,7 @@ from spec_files import SpecError, did_you_mean, find_spec, read_yaml, validate_s
 from spec_files.model import Spec
 
 Array = np.ndarray
+Value = float | Array
 Interval = tuple[float, float]
 
 FOLDER = Path(__file__).parent
@@ -66,7 +67,7 @@ def reasons(limits: Iterable[Limit], candidates: int) -> list[str]:
     told: list[list[str]] = [[] for _ in range(candidates)]
     for limit in limits:
         for row in np.flatnonzero(np.broadcast_to(limit.outside, (candidates,))):
-            told[row].append(limit.tell(row))
+            told[row].append(limit.tell(int(row)))
     return ["; ".join(each) for each in told]
 
 
@@ -89,7 +90,7 @@ class Law(Spec, ABC):
     tokens: float = Field(gt=0)
     """Training tokens that the losses belong to."""
     sd: float | None = Field(default=None, ge=0)
-    """Error of a predicted difference between two candidates, nats; None where nobody measured it."""
+    """Error of a predicted difference between two candidates, nats; None where not measured."""
 
     @abstractmethod
     def loss(self, arch: Architectures) -> Array:
@@ -127,12 +128,22 @@ def load_law(name: str | Path, tokens: float | None = None) -> Law:
     """
     path = find_spec(name, FOLDER, "law")
     data, lines = read_yaml(path)
+    if isinstance(data, dict):
+        data = {"name": path.stem} | data
+    law = law_from(data, str(path), lines)
+    return law if tokens is None else law.at_tokens(tokens)
+
+
+def law_from(data: object, where: str, lines: Mapping[Any, int] | None = None) -> Law:
+    """Return the law that a mapping of its fields describes; `where` names it in errors.
+
+    Raises SpecError for an unknown form or coefficient.
+    """
     forms = _forms()
     form = data.get("form") if isinstance(data, dict) else None
     if form not in forms:
-        raise SpecError(f"{path}: unknown form of law {form!r}{did_you_mean(str(form), forms)}.")
-    law = validate_spec({"name": path.stem} | data, forms[form], str(path), lines)
-    return law if tokens is None else law.at_tokens(tokens)
+        raise SpecError(f"{where}: unknown form of law {form!r}{did_you_mean(str(form), forms)}.")
+    return validate_spec(data, forms[form], where, lines)
 
 
 def _forms() -> dict[str, type[Law]]:

@@ -41,7 +41,7 @@ def output(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
     return linear(tensors["output"], step.tokens, activation_bytes(arch))
 
 
-def score_pairs(queries: int, keys: Array | float, window: Array | float) -> Array:
+def score_pairs(queries: int, keys: Array | float, window: Array | float = np.inf) -> Array:
     """Query-key pairs of one causal sequence: each of the last `queries` positions sees its past.
 
     Position p sees min(p, window) keys, itself included; the sum over positions is closed form.
@@ -49,17 +49,17 @@ def score_pairs(queries: int, keys: Array | float, window: Array | float) -> Arr
 
     def up_to(position: Array | float) -> Array:
         inside = np.minimum(position, window)
-        return inside * (inside + 1.0) / 2.0 + (position - inside) * window
+        return np.asarray(inside * (position - (inside - 1.0) / 2.0))
 
-    if np.all(np.isinf(window)):
-        return np.asarray(queries * (keys - (queries - 1.0) / 2.0))
-    return up_to(keys) - up_to(np.asarray(keys) - queries)
+    return up_to(keys) - up_to(keys - queries)
 
 
 def _scores(arch: Architectures, step: Pass, window: Array | float) -> Cost:
     keys = np.asarray(step.keys, dtype=float)
     queries, batch = step.queries, step.batch
-    square = queries * keys
+    # Past keys and values are read and the new ones written: together every key in sight, once.
+    in_sight = np.minimum(keys, window + (queries - 1.0))
+    square = queries * in_sight
     pairs = square if step.mask == "full" else score_pairs(queries, keys, window)
     values = value_size(arch)
     heads = arch.query_heads
@@ -67,7 +67,7 @@ def _scores(arch: Architectures, step: Pass, window: Array | float) -> Cost:
     flops = pairs * per_pair
     if arch.kv_rank.any():
         # MLA: either expand the cached latents to heads, or attend to the latents themselves.
-        expand = (keys - queries) * 2.0 * arch.kv_rank * heads
+        expand = (in_sight - queries) * 2.0 * arch.kv_rank * heads
         expanded = flops + expand * (arch.head_size - arch.rope_size + values)
         absorbed = pairs * 2.0 * heads * (2.0 * arch.kv_rank + arch.rope_size)
         flops = np.where(arch.kv_rank > 0, np.minimum(expanded, absorbed), flops)
@@ -75,17 +75,13 @@ def _scores(arch: Architectures, step: Pass, window: Array | float) -> Cost:
     moved = queries * (heads * (arch.head_size + values)) * activation
     if queries > 1:  # keys and values of the new tokens come from their projections, not the cache
         moved = moved + queries * arch.kv_heads * (arch.head_size + values) * activation
-    launches = 1.0
-    if step.attention == "unfused":  # scores out, softmax in and out, probabilities in
-        moved = moved + 4.0 * heads * square * activation
-        launches = 3.0
-    # Past keys and values are read and the new ones written: together every key in sight, once.
-    in_sight = np.minimum(keys, window + (queries - 1.0))
+    unfused = step.attention == "unfused"  # scores out, softmax in and out, probabilities in
     return Cost(
         flops=batch * flops,
         cache=batch * in_sight * cache_bytes_per_token(arch),
         activations=batch * moved,
-        launches=launches,
+        scores=batch * 4.0 * heads * square * activation if unfused else 0.0,
+        launches=3.0 if unfused else 1.0,
     )
 
 

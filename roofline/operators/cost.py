@@ -21,13 +21,15 @@ class Cost:
 
     flops: of matrix products, a multiply-add counting two, (N,); element-wise work moves bytes and
     launches kernels but counts no FLOPs, the convention of PyTorch's flop counter.
-    weights, cache, activations: bytes moved, (N,). launches: kernels started.
+    weights, cache, activations: bytes moved, (N,). scores: bytes of activations that are written to
+    memory whatever the chip could hold. launches: kernels started.
     """
 
     flops: Array | float = 0.0
     weights: Array | float = 0.0
     cache: Array | float = 0.0
     activations: Array | float = 0.0
+    scores: Array | float = 0.0
     launches: Array | float = 1.0
 
 

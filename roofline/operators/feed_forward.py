@@ -35,14 +35,15 @@ def _network(
     matrices = ffn_matrices(arch)
     neurons: Array | float = 1.0
     if arch.ffn_sparsity.any():
-        tokens_each = np.maximum(1.0, uses / networks_read)
+        tokens_each = np.maximum(1.0, uses / np.maximum(1.0, networks_read))
         neurons = touched(1.0 - arch.ffn_sparsity, tokens_each)
     upward = 1.0 + (matrices - 2.0) * neurons
     flops = 2.0 * uses * arch.width * inner * (upward + neurons)
     weights = networks_read * (up * upward + down * neurons)
-    # In and out at the model's width; written and read again at the inner width, gate times up.
-    moved = uses * (2.0 * arch.width + (matrices + (matrices - 1.0)) * inner)
-    return Cost(flops, weights, 0.0, moved * activation_bytes(arch), launches=3.0)
+    # In and out at the model's width; at the inner width, each product of the first matrices written
+    # and read, and so their activation, gate times up.
+    moved = uses * (2.0 * arch.width + 2.0 * matrices * inner)
+    return Cost(flops, weights, activations=moved * activation_bytes(arch), launches=3.0)
 
 
 def feed_forward(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:

@@ -1,0 +1,31 @@
+"""The commands, put together. Each imports what it needs when it runs, so that --help is quick."""
+
+import typer
+
+from roofline.cli import compare, estimate, listings, sweep
+
+app = typer.Typer(
+    name="roofline",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Hardware co-design for on-device language models: from a device profile to a model "
+    "worth training.\n\nStart with `roofline sweep --device phone`.",
+)
+app.command("sweep")(sweep.sweep)
+app.command("estimate")(estimate.estimate)
+app.command("compare")(compare.compare)
+app.add_typer(listings.devices, name="devices")
+app.add_typer(listings.models, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if version:
+        from roofline import __version__
+
+        typer.echo(f"roofline {__version__}")
+        raise typer.Exit

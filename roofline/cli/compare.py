@@ -1,0 +1,122 @@
+"""`roofline compare`: models, devices and formats side by side."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated, Any
+
+import typer
+
+from roofline.cli import options
+
+
+def compare(
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model", "-m", help="Repeat for several; `all` for every shipped one.", metavar="NAME|FILE"
+        ),
+    ],
+    device: Annotated[
+        list[str],
+        typer.Option(
+            "--device", "-d", help="Repeat for several; `all` for every shipped one.", metavar="NAME|FILE"
+        ),
+    ],
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeat for several formats; by default fp16.", metavar="FORMAT"),
+    ] = None,
+    prompt: options.Prompt = 1024,
+    generate: options.Generate = 128,
+    batch: options.Batch = 1,
+    kv: options.Kv = None,
+    activations: options.Activations = None,
+    law: options.LawName = "codesign",
+    tokens: options.Tokens = None,
+    ideal: options.Ideal = False,
+    as_json: options.Json = False,
+) -> None:
+    """Set models, devices and number formats side by side.
+
+    **Examples**
+
+    `roofline compare -m qwen2.5-0.5b -m llama-3.2-1b -d phone -d raspberry-pi-5 --weights q4_k_m`
+
+    `roofline compare -m all -d phone --weights int4`
+
+    `roofline compare -m llama-3.1-8b -d all --weights fp16 --weights int8 --weights int4 --json`
+
+    Rows that do not fit the device's memory stay in the table, marked.
+    """
+    from arch_space.library import load_models, shipped_models
+    from hardware_specs import load_device, shipped_devices
+    from roofline.cli import show
+    from roofline.engine import BOUNDS
+    from roofline.engine import estimate as run
+    from roofline.laws import load_law, predict
+    from roofline.workload import Workload
+    from spec_files import SpecError
+
+    workload = Workload(batch, prompt, generate)
+    models = load_models(shipped_models() if model == ["all"] else model)
+    devices = [load_device(d) for d in (shipped_devices() if device == ["all"] else device)]
+    fitted = load_law(law, options.parse_count(tokens, "tokens"))
+    rows: list[dict[str, Any]] = []
+    for profile, format_name in product(devices, weights or [None]):
+        arch = models.with_formats(format_name, kv=kv, activations=activations)
+        found = run(arch, profile, workload, ideal=ideal)
+        try:
+            loss = predict(fitted, arch)
+            losses = [float(x) for x in loss.loss]
+            in_range = [bool(x) for x in loss.in_range]
+        except SpecError:  # the law has no word for this format
+            losses, in_range = [float("nan")] * len(arch), [False] * len(arch)
+        for i, name in enumerate(arch.names):
+            energy = float(found.energy[i])
+            rows.append(
+                {
+                    "model": name,
+                    "device": profile.name,
+                    "weights": arch[i].row()["weight_format"],
+                    "ttft_s": float(found.ttft[i]),
+                    "tpot_s": float(found.tpot[i]),
+                    "tokens_per_s": float(found.tokens_per_s[i]),
+                    "latency_s": float(found.latency[i]),
+                    "memory_bytes": float(found.memory_bytes[i]),
+                    "fits": bool(found.fits[i]),
+                    "energy_j": None if energy != energy else energy,
+                    "bound": BOUNDS[found.bound[i]],
+                    "loss": None if losses[i] != losses[i] else losses[i],
+                    "loss_law": fitted.name,
+                    "loss_in_range": in_range[i],
+                }
+            )
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    show.table(
+        f"batch {batch}, prompt {prompt}, generate {generate}{', ideal' if ideal else ''}",
+        ["model", "device", "weights", "TTFT", "TPOT", "tokens/s", "memory", "energy", "loss"],
+        [
+            [
+                row["model"],
+                row["device"],
+                row["weights"],
+                show.seconds(row["ttft_s"]),
+                show.seconds(row["tpot_s"]),
+                f"{row['tokens_per_s']:.4g}",
+                show.size(row["memory_bytes"]) + ("" if row["fits"] else " DOES NOT FIT"),
+                show.joules(row["energy_j"] if row["energy_j"] is not None else float("nan")),
+                ("–" if row["loss"] is None else f"{row['loss']:.3f}")
+                + ("" if row["loss_in_range"] else " *"),
+            ]
+            for row in rows
+        ],
+    )
+    if not all(row["loss_in_range"] for row in rows):
+        show.console().print(
+            f"* outside the range that law {fitted.name} was fitted in.", highlight=False
+        )

@@ -1,0 +1,260 @@
+"""`roofline estimate`: one model on one device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from roofline.cli import options
+
+if TYPE_CHECKING:
+    from arch_space.architectures import Architectures
+    from hardware_specs import Device
+    from roofline.engine import Estimate
+    from roofline.workload import Workload
+
+
+def estimate(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help="A shipped model, a model YAML or a config.json.", metavar="NAME|FILE"
+        ),
+    ],
+    device: options.Device,
+    processor: options.Processor = None,
+    prompt: options.Prompt = 1024,
+    generate: options.Generate = 128,
+    batch: options.Batch = 1,
+    weights: options.Weights = None,
+    embedding: options.Embedding = None,
+    kv: options.Kv = None,
+    activations: options.Activations = None,
+    sparsity: options.Sparsity = None,
+    ffn_sparsity: options.FfnSparsity = None,
+    mask: options.Mask = "causal",
+    logits: options.Logits = "last",
+    attention: options.Attention = "fused",
+    law: options.LawName = "codesign",
+    tokens: options.Tokens = None,
+    ideal: options.Ideal = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Print the estimate of a model that does not fit, too.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Predict latency, memory and energy of one model on one device.
+
+    **Examples**
+
+    `roofline estimate --model qwen2.5-0.5b --device jetson-agx-orin-64gb --weights int4`
+
+    `roofline estimate --model ./config.json --device phone.yaml --prompt 512 --generate 64 --json`
+
+    `roofline estimate --model llama-3.2-3b --device phone --weights q4_k_m --kv int8 --ideal`
+
+    A model that does not fit the device's memory is an error that names the nearest format that does;
+    `--anyway` prints the estimate all the same, and with `--json` the verdict is the key `fits`.
+    """
+    from arch_space.library import load_model
+    from hardware_specs import load_device
+    from roofline.engine import estimate as run
+    from roofline.workload import Workload
+
+    profile = load_device(device)
+    workload = Workload(batch, prompt, generate, mask, logits, attention)  # type: ignore[arg-type]
+    arch = load_model(model).with_formats(weights, embedding, kv, activations)
+    arch = options.with_sparsity(arch, sparsity, ffn_sparsity)
+    found = run(arch, profile, workload, processor=processor, ideal=ideal)
+    quality = _quality(arch, law, options.parse_count(tokens, "tokens"))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(_as_dict(found, quality), indent=2))
+        return
+    if not found.fits[0] and not anyway:
+        raise _does_not_fit(arch, profile, workload, found)
+    _print(arch, profile, workload, processor, ideal, found, quality)
+
+
+def _quality(arch: Architectures, law_name: str, tokens: float | None) -> dict[str, Any]:
+    """Return the loss of one candidate with its flag; no loss where the law has no word for it."""
+    from roofline.laws import load_law, out_of_range_reasons, predict
+    from spec_files import SpecError
+
+    law = load_law(law_name, tokens)
+    try:
+        loss = predict(law, arch)
+    except SpecError as silent:
+        return {"law": law.name, "loss": None, "in_range": False, "flag": str(silent)}
+    return {
+        "law": law.name,
+        "loss": float(loss.loss[0]),
+        "in_range": bool(loss.in_range[0]),
+        "flag": out_of_range_reasons(law, arch)[0],
+    }
+
+
+def _as_dict(found: Estimate, quality: dict[str, Any]) -> dict[str, Any]:
+    """Return the estimate of one candidate under the names of the JSON output."""
+    from roofline.engine import BOUNDS
+
+    def number(name: str) -> float | None:
+        value = float(getattr(found, name)[0])
+        return None if value != value else value
+
+    return {
+        "model": found.names[0],
+        "ttft_s": number("ttft"),
+        "tpot_s": number("tpot"),
+        "tpot_first_s": number("tpot_first"),
+        "tpot_last_s": number("tpot_last"),
+        "latency_s": number("latency"),
+        "tokens_per_s": number("tokens_per_s"),
+        "parameters": int(found.parameters[0]),
+        "active_parameters": int(found.active_parameters[0]),
+        "prefill_flops": number("prefill_flops"),
+        "decode_flops": number("decode_flops"),
+        "prefill_bytes": number("prefill_bytes"),
+        "decode_bytes": number("decode_bytes"),
+        "kv_cache_bytes": number("kv_cache_bytes"),
+        "weight_bytes": number("weight_bytes"),
+        "activation_bytes": number("activation_bytes"),
+        "memory_bytes": number("memory_bytes"),
+        "energy_j": number("energy"),
+        "fits": bool(found.fits[0]),
+        "bound": BOUNDS[found.bound[0]],
+        "prefill_bound": BOUNDS[found.prefill_bound[0]],
+        "decode_bound": BOUNDS[found.decode_bound[0]],
+        "loss": quality["loss"],
+        "loss_law": quality["law"],
+        "loss_in_range": quality["in_range"],
+        "loss_flag": quality["flag"],
+        "operators": [
+            {
+                "name": row.name,
+                "phase": row.phase,
+                "flops": float(row.flops[0]),
+                "bytes": float(row.bytes[0]),
+                "compute_s": float(row.compute_time[0]),
+                "memory_s": float(row.memory_time[0]),
+                "time_s": float(row.time[0]),
+            }
+            for row in found.operators
+        ],
+    }
+
+
+def _does_not_fit(
+    arch: Architectures, device: Device, workload: Workload, found: Estimate
+) -> Exception:
+    """Say what is missing, and the widest common format that would fit."""
+    from arch_space.formats import default_embedding_format
+    from roofline.cli import show
+    from roofline.engine import estimate as run
+    from spec_files import SpecError
+
+    usable = device.memory.dram.usable_bytes
+    sentence = (
+        f"{found.names[0]} does not fit {device.name}: it needs {show.size(found.memory_bytes[0])} "
+        f"and {show.size(usable)} are usable"
+    )
+    for name in ("int8", "q6_k", "q4_k_m", "int4"):
+        smaller = arch.with_formats(name, default_embedding_format(name))
+        needs = run(smaller, device, workload, ideal=True).memory_bytes[0]
+        if needs <= min(usable, found.memory_bytes[0]):
+            return SpecError(
+                f"{sentence}; nearest that fits: --weights {name}, {show.size(needs)} (--anyway "
+                "prints the estimate all the same)"
+            )
+    return SpecError(f"{sentence}; no weight format makes it fit (--anyway prints the estimate)")
+
+
+def _print(
+    arch: Architectures,
+    device: Device,
+    workload: Workload,
+    processor: str | None,
+    ideal: bool,
+    found: Estimate,
+    quality: dict[str, Any],
+) -> None:
+    from arch_space.formats import format_name
+    from roofline.cli import show
+    from roofline.engine import BOUNDS
+
+    unit = device.processor(processor)
+    efficiency = unit.efficiency
+    usable = device.memory.dram.usable_bytes
+    loss = "–" if quality["loss"] is None else f"{quality['loss']:.4f} nats/token"
+    flag = "" if quality["in_range"] else f"  [out of the fitted range: {quality['flag']}]"
+    basis = (
+        "ideal: data-sheet peaks, no overheads, a floor"
+        if ideal
+        else f"roofline at {efficiency.compute.value:.0%} of peak and {efficiency.memory.value:.0%} "
+        f"of bandwidth ({efficiency.memory.basis})"
+    )
+    formats = ", ".join(
+        f"{what} {format_name(code[0])}"
+        for what, code in (
+            ("weights", arch.weight_format),
+            ("embedding", arch.embedding_format),
+            ("KV", arch.kv_format),
+            ("activations", arch.activation_format),
+        )
+    )
+    show.table(
+        f"{found.names[0]} on {device.title} ({unit.title})",
+        ["", "predicted"],
+        [
+            ["TTFT", f"{show.seconds(found.ttft[0])}  ({BOUNDS[found.prefill_bound[0]]}-bound)"],
+            [
+                "TPOT (mean; first to last)",
+                f"{show.seconds(found.tpot[0])}; {show.seconds(found.tpot_first[0])} to "
+                f"{show.seconds(found.tpot_last[0])}  ({BOUNDS[found.decode_bound[0]]}-bound)",
+            ],
+            ["latency", show.seconds(found.latency[0])],
+            ["decode rate", f"{found.tokens_per_s[0]:.4g} tokens/s"],
+            [
+                "memory",
+                f"{show.size(found.memory_bytes[0])} of {show.size(usable)} usable"
+                + ("" if found.fits[0] else "  [DOES NOT FIT]"),
+            ],
+            [
+                "  weights + KV cache + activations",
+                f"{show.size(found.weight_bytes[0])} + {show.size(found.kv_cache_bytes[0])} + "
+                f"{show.size(found.activation_bytes[0])}",
+            ],
+            ["energy", show.joules(found.energy[0])],
+            [
+                "parameters (active)",
+                f"{show.count(found.parameters[0])} ({show.count(found.active_parameters[0])})",
+            ],
+            [f"loss by law {quality['law']}", loss + flag],
+        ],
+    )
+    show.table(
+        "By operator",
+        ["operator", "phase", "time", "compute", "memory", "FLOPs", "DRAM traffic"],
+        [
+            [
+                row.name,
+                row.phase,
+                show.seconds(row.time[0]),
+                show.seconds(row.compute_time[0]),
+                show.seconds(row.memory_time[0]),
+                show.count(row.flops[0]),
+                show.size(row.bytes[0]),
+            ]
+            for row in found.operators
+            if row.time[0] > 0
+        ],
+    )
+    plain = show.console()
+    plain.print(
+        f"batch {workload.batch}, prompt {workload.prompt}, generate {workload.generate}; {formats}; "
+        f"{workload.mask} mask, logits of {workload.logits}, {workload.attention} attention.",
+        highlight=False,
+    )
+    plain.print(f"Basis: {basis}. Decode rows: the first step.", highlight=False, markup=False)

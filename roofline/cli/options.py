@@ -1,0 +1,99 @@
+"""Options that several commands share, and how their text becomes values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from arch_space.architectures import Architectures
+
+Device = Annotated[
+    str,
+    typer.Option("--device", "-d", help="A shipped device or the path of a profile.", metavar="NAME|FILE"),
+]
+Processor = Annotated[
+    str | None, typer.Option(help="One of the device's processors; by default its main one.")
+]
+Prompt = Annotated[int, typer.Option(help="Prompt tokens.", metavar="TOKENS")]
+Generate = Annotated[int, typer.Option(help="Tokens to generate.", metavar="TOKENS")]
+Batch = Annotated[int, typer.Option(help="Sequences at once.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="Format of the weights: fp16, int8, int4, q4_k_m, ...", metavar="FORMAT"),
+]
+Embedding = Annotated[
+    str | None,
+    typer.Option(
+        help="Format of embedding and head; by default what the weights' recipe leaves them in.",
+        metavar="FORMAT",
+    ),
+]
+Kv = Annotated[str | None, typer.Option("--kv", help="Format of the KV cache.", metavar="FORMAT")]
+Activations = Annotated[
+    str | None,
+    typer.Option(
+        help="Format of the activations, which decides the peak that is used.", metavar="FORMAT"
+    ),
+]
+Sparsity = Annotated[
+    str | None,
+    typer.Option(help="Zero weights: 2:4, or a share such as 0.5.", metavar="2:4|SHARE"),
+]
+FfnSparsity = Annotated[
+    float | None,
+    typer.Option(help="Share of FFN neurons that a token leaves inactive.", metavar="SHARE"),
+]
+Mask = Annotated[str, typer.Option(help="Prefill attention: causal (half the square) or full.")]
+Logits = Annotated[str, typer.Option(help="Logits of the last prompt token, or of all.")]
+Attention = Annotated[str, typer.Option(help="Attention kernels: fused or unfused.")]
+Ideal = Annotated[
+    bool, typer.Option("--ideal", help="The floor: data-sheet peaks, no overheads, all overlapped.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON (SI units) instead of a table.")]
+LawName = Annotated[
+    str, typer.Option("--law", help="Loss law: codesign, chinchilla, ...", metavar="NAME|FILE")
+]
+Tokens = Annotated[
+    str | None,
+    typer.Option(help="Training tokens, for laws that ask: 10e9, 300B.", metavar="COUNT"),
+]
+
+
+def parse_count(text: str | None, option: str) -> float | None:
+    """Read a positive count such as 10e9, 300B or 1.5T."""
+    from spec_files import SpecError
+
+    if text is None:
+        return None
+    scale = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}.get(text[-1:].lower(), 1.0)
+    digits = text[:-1] if scale != 1.0 else text
+    try:
+        value = float(digits) * scale
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise SpecError(f"--{option}: read {text!r}; write a positive count such as 10e9 or 10B")
+    return value
+
+
+def with_sparsity(
+    arch: Architectures, sparsity: str | None, ffn_sparsity: float | None
+) -> Architectures:
+    """Return the candidates with zero weights or inactive neurons."""
+    from spec_files import SpecError
+
+    if sparsity == "2:4":
+        arch = replace(arch, weight_sparsity=0.5, two_four=True)
+    elif sparsity is not None:
+        try:
+            share = float(sparsity)
+        except ValueError:
+            raise SpecError(f"--sparsity: read {sparsity!r}; write 2:4 or a share such as 0.5") from None
+        arch = replace(arch, weight_sparsity=share, two_four=False)
+    if ffn_sparsity is not None:
+        arch = replace(arch, ffn_sparsity=ffn_sparsity)
+    arch.check()
+    return arch

@@ -1,0 +1,92 @@
+"""How numbers look to a person: units, tables, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spec_files import format_quantity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+def quantity(value: float, dimension: str) -> str:
+    """A quantity in a person's unit; a dash where it is unknown."""
+    return "–" if value != value else formatquantity(value, dimension, digits=4)
+
+
+def seconds(value: float) -> str:
+    """Seconds in a person's unit."""
+    return quantity(value, "time")
+
+
+def size(value: float) -> str:
+    """Bytes in decimal units."""
+    return quantity(value, "bytes")
+
+
+def joules(value: float) -> str:
+    """Joules in a person's unit; a dash where unknown."""
+    return quantity(value, "energy")
+
+
+def count(value: float) -> str:
+    """A count with a decimal suffix: 494.0 M, 1.24 B."""
+    for scale, suffix in ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if value >= scale:
+            return f"{value / scale:.4g}{suffix}"
+    return f"{value:.4g}"
+
+
+def architecture(row: Mapping[str, Any]) -> str:
+    """One line that says what a candidate is."""
+    if row["experts"] > 1:
+        network = f"{row['experts_per_token']} of {row['experts']} experts x {row['expert_width']}"
+    else:
+        network = f"FFN {row['ffn_width']}"
+    return (
+        f"{row['layers']} x {row['width']}, {row['query_heads']} heads ({row['kv_heads']} KV), "
+        f"{network}, {row['weight_format']}"
+    )
+
+
+def console(error: bool = False) -> Console:
+    """A console that keeps whole lines where its output is read by a program."""
+    from rich.console import Console
+
+    probe = Console(stderr=error)
+    return probe if probe.is_terminal else Console(stderr=error, width=160)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose first column is text and whose others are numbers."""
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left", title_style="bold")
+    for position, name in enumerate(columns):
+        grid.add_column(name, justify="left" if position == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    console().print(grid)
+
+
+def progress() -> Progress:
+    """A progress bar on standard error, with the time that is left."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console(error=True),
+        transient=True,
+    )

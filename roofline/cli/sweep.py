@@ -1,0 +1,254 @@
+"""`roofline sweep`: from a device and a space to a Pareto front, with figures and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from roofline.cli import options
+
+if TYPE_CHECKING:
+    from roofline.report.folder import RunFolder
+    from roofline.search.sweep import Sweep, SweepRun
+
+_LIMIT = "Largest {} of a front member, with its unit: {}."
+
+
+def _limit(what: str, example: str, metavar: str) -> typer.models.OptionInfo:
+    return typer.Option(help=_LIMIT.format(what, example), metavar=metavar)  # type: ignore[no-any-return]
+
+
+def sweep(
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device", "-d", help="A shipped device or the path of a profile.", metavar="NAME|FILE"
+        ),
+    ] = None,
+    space: Annotated[
+        str, typer.Option(help="A shipped space or the path of one.", metavar="NAME|FILE")
+    ] = "on-device",
+    objectives: Annotated[
+        str,
+        typer.Option(help="Any of loss, ttft, tpot, latency, energy, memory; all are minimised."),
+    ] = "loss,tpot",
+    max_loss: Annotated[str | None, _limit("loss", "3.2", "NATS")] = None,
+    max_ttft: Annotated[str | None, _limit("time to first token", "500ms", "TIME")] = None,
+    max_tpot: Annotated[str | None, _limit("time per output token", "50ms", "TIME")] = None,
+    max_latency: Annotated[str | None, _limit("total latency", "2s", "TIME")] = None,
+    max_energy: Annotated[str | None, _limit("energy of the workload", "20J", "ENERGY")] = None,
+    max_memory: Annotated[str | None, _limit("memory", "4GB", "BYTES")] = None,
+    processor: options.Processor = None,
+    prompt: options.Prompt = 1024,
+    generate: options.Generate = 128,
+    batch: options.Batch = 1,
+    law: options.LawName = "codesign",
+    tokens: options.Tokens = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="exact (enumerate), nsga2 (pymoo), or auto: exact where that takes under a minute."
+        ),
+    ] = "auto",
+    evaluations: Annotated[
+        int, typer.Option(help="Candidates that nsga2 may evaluate.", min=100)
+    ] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of nsga2.", min=0)] = 0,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Model to place on the front; repeat for several, `none` for none. "
+            "By default the shipped ones.",
+            metavar="NAME|FILE",
+        ),
+    ] = None,
+    ideal: options.Ideal = False,
+    in_range_only: Annotated[
+        bool,
+        typer.Option("--in-range-only", help="Leave out candidates beyond the law's fitted data."),
+    ] = False,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify",
+            help="Search by both methods; report NSGA-II's share of the exact hypervolume.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder to write; by default sweep-DEVICE, numbered if it exists."
+        ),
+    ] = None,
+    all_candidates: Annotated[
+        bool,
+        typer.Option("--all-candidates", help="Also write every candidate to a Parquet file."),
+    ] = False,
+    repeat: Annotated[
+        Path | None, typer.Option(help="Repeat the sweep that a sweep.yaml describes.", metavar="FILE")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Finish the interrupted sweep of a folder.", metavar="FOLDER")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the front's path and its points as JSON.")
+    ] = False,
+) -> None:
+    """Search a space of architectures for the Pareto front on a device.
+
+    **Examples**
+
+    `roofline sweep --device phone`
+
+    `roofline sweep --device phone.yaml --max-tpot 50ms --max-memory 4GB --prompt 512`
+
+    `roofline sweep -d jetson-agx-orin-64gb --space paper-grid --objectives loss,latency,energy -o run`
+
+    `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
+
+    Writes front.csv, front.parquet, figures, an interactive report.html, the architectures of the
+    front under configs/, and sweep.yaml, from which the run can be repeated.
+    """
+    from hardware_specs import load_device
+    from roofline.report.folder import RunFolder
+    from roofline.search.sweep import Sweep
+    from spec_files import SpecError, parse_quantity
+
+    if resume is not None and (repeat is not None or out is not None):
+        raise SpecError("--resume finishes a folder as it was begun: give it alone")
+    if resume is not None:
+        folder = RunFolder.reopen(resume)
+        job = Sweep.load(folder.path / "sweep.yaml")
+    elif repeat is not None:
+        job = Sweep.load(repeat)
+        folder = RunFolder.create(out, job.device.name)
+    else:
+        if device is None:
+            raise SpecError("no device was given: write e.g. --device phone")
+        limits = {
+            "loss": (max_loss, "ratio"),
+            "ttft": (max_ttft, "time"),
+            "tpot": (max_tpot, "time"),
+            "latency": (max_latency, "time"),
+            "energy": (max_energy, "energy"),
+            "memory": (max_memory, "bytes"),
+        }
+        constraints = {}
+        for name, (text, dimension) in limits.items():
+            if text is not None:
+                try:
+                    constraints[name] = parse_quantity(text, dimension)
+                except SpecError as error:
+                    raise SpecError(f"--max-{name}: {error}") from None
+        job = Sweep.prepare(
+            device=load_device(device),
+            processor=processor,
+            space=space,
+            workload={"batch": batch, "prompt": prompt, "generate": generate},
+            law=law,
+            tokens=options.parse_count(tokens, "tokens"),
+            objectives=objectives,
+            constraints=constraints,
+            method=method,
+            evaluations=evaluations,
+            seed=seed,
+            ideal=ideal,
+            in_range_only=in_range_only,
+            certify=certify,
+            references=reference,
+        )
+        folder = RunFolder.create(out, job.device.name)
+    _run(job, folder, all_candidates, as_json)
+
+
+def _run(job: Sweep, folder: RunFolder, all_candidates: bool, as_json: bool) -> None:
+    from roofline.cli import show
+
+    problem = job.problem()
+    folder.begin(job)
+    try:
+        with show.progress() as bar:
+            task = bar.add_task(f"searching {job.space.name}", total=None)
+            run = job.run(
+                problem,
+                checkpoint=folder.checkpoint,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+            bar.update(task, description="drawing", completed=0, total=None)
+            folder.write(run)
+            if all_candidates:
+                bar.update(task, description="writing all candidates", completed=0, total=None)
+                folder.write_all(
+                    problem,
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                )
+    except KeyboardInterrupt:
+        show.console(error=True).print(
+            f"interrupted; `roofline sweep --resume {folder.path}` finishes it", highlight=False
+        )
+        raise
+    except Exception:
+        folder.withdraw()
+        raise
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"front": str(folder.path / "front.csv"), **run.to_dict()}, indent=2))
+        return
+    _print(run, folder)
+
+
+def _print(run: SweepRun, folder: RunFolder) -> None:
+    """Print the front in a few rows, what to train, and what a reader must know."""
+    from roofline.cli import show
+    from roofline.search.sweep import COLUMNS, DIMENSIONS
+
+    front, summary = run.front, run.summary
+    rows = sorted(
+        {round(i * (len(front) - 1) / 9) for i in range(10)}
+        | {run.knee}
+        | ({run.runner_up} if run.runner_up is not None else set())
+    )
+    marks = {run.knee: "knee", run.runner_up: "runner-up"}
+    names = [*run.objectives, *(n for n in ("loss", "ttft", "tpot", "memory") if n not in run.objectives)]
+    show.table(
+        f"{run.space_title}, on {run.device.title}: {len(front)} on the front, {len(rows)} shown",
+        ["member", *names, "parameters (active)", "architecture"],
+        [
+            [
+                f"{row} {marks.get(row, '')}",
+                *(
+                    f"{front.at[row, 'loss']:.4f}"
+                    if name == "loss"
+                    else show.quantity(front.at[row, COLUMNS[name]], DIMENSIONS[name])
+                    for name in names
+                ),
+                f"{show.count(front.at[row, 'parameters'])} "
+                f"({show.count(front.at[row, 'active_parameters'])})",
+                show.architecture(front.loc[row]) + ("" if front.at[row, "in_range"] else " *"),
+            ]
+            for row in rows
+        ],
+    )
+    plain = show.console()
+    lines = [
+        f"{summary['method']}: {summary['evaluated']:,} of {summary['space_size']:,} candidates in "
+        f"{summary['seconds']:.1f} s, {summary['feasible']:,} within memory and limits.",
+        f"Train the knee, member {run.knee}: {folder.path}/configs/.",
+    ]
+    if "nsga2_hypervolume_ratio" in summary:
+        lines.insert(
+            1,
+            f"NSGA-II reaches {summary['nsga2_hypervolume_ratio']:.2%} of the exact hypervolume "
+            f"with {summary['nsga2_evaluations']:,} evaluations.",
+        )
+    if not front["in_range"].all():
+        outside = int((~front["in_range"]).sum())
+        lines.append(
+            f"* {outside} of {len(front)} lie outside the data behind {run.law_title}; front.csv says why."
+        )
+    lines.append(f"Wrote {folder.path}/: open report.html.")
+    for line in lines:
+        plain.print(line, highlight=False, markup=False)

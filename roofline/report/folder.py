@@ -1,0 +1,161 @@
+"""The folder of a run: every file that a sweep leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spec_files import SpecError
+
+if TYPE_CHECKING:
+    from roofline.search.problem import Problem
+    from roofline.search.sweep import Sweep, SweepRun
+
+SWEEP = "sweep.yaml"
+CHECKPOINT = ".checkpoint.npz"
+DRAWN = 60  # members whose roofline the report can show
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run is written; nothing that stood there before is touched."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, wanted: Path | None, device: str) -> RunFolder:
+        """Choose the folder of a new run, without making it yet.
+
+        Without a wish: sweep-DEVICE, numbered where that exists. Raises SpecError where the wanted path
+        holds something already.
+        """
+        if wanted is None:
+            names = (f"sweep-{device}" + (f"-{n}" if n > 1 else "") for n in range(1, 10_000))
+            return cls(next(Path(name) for name in names if not Path(name).exists()))
+        if wanted.is_dir() and any(wanted.iterdir()):
+            unfinished = (wanted / CHECKPOINT).exists()
+            hint = f"`roofline sweep --resume {wanted}` finishes it" if unfinished else "name another"
+            raise SpecError(f"--out: {wanted} is not empty, and nothing is overwritten; {hint}")
+        if wanted.exists() and not wanted.is_dir():
+            raise SpecError(f"--out: {wanted} is a file; name a folder")
+        return cls(wanted)
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """Return the folder of an interrupted run; SpecError if it is none, or is complete."""
+        if not (path / SWEEP).is_file():
+            raise SpecError(f"--resume: {path} holds no {SWEEP}, so there is no sweep to finish")
+        if (path / "front.csv").exists():
+            raise SpecError(f"--resume: the sweep of {path} is complete; --repeat runs it again")
+        return cls(path)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that an interrupted search continues from."""
+        return self.path / CHECKPOINT
+
+    def begin(self, sweep: Sweep) -> None:
+        """Make the folder, and write what the run can be resumed and repeated from."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._text(SWEEP, sweep.to_yaml())
+        except OSError as refused:
+            raise SpecError(f"--out: cannot write {self.path}: {refused.strerror}") from None
+
+    def withdraw(self) -> None:
+        """Take back a folder in which nothing but the beginning of a failed run stands."""
+        if {entry.name for entry in self.path.iterdir()} <= {SWEEP, CHECKPOINT}:
+            shutil.rmtree(self.path)
+
+    def write(self, run: SweepRun) -> None:
+        """Write the front, its figures, the report and the chosen architectures.
+
+        front.csv comes last: a folder that holds one is complete.
+        """
+        from roofline.report.figures import front_figure, roofline_figure
+        from roofline.report.html import report_html
+        from roofline.report.points import roofline_points
+
+        rows = _drawn(len(run.front), run.knee, run.runner_up)
+        members = run.architectures()
+        found = run.sweep.estimate(members[rows], breakdown=True)
+        points = {
+            row: roofline_points(found, run.device, run.processor, row=at)
+            for at, row in enumerate(rows.tolist())
+        }
+        self._figure("front.png", front_figure(run))
+        self._figure("roofline.png", roofline_figure(points[run.knee]))
+        self._text("report.html", report_html(run, points))
+        self._configs(run)
+        self._text("summary.json", json.dumps(run.to_dict() | {"points": None}, indent=2) + "\n")
+        run.references.to_csv(self.path / "references.csv", index=False)
+        run.front.to_parquet(self.path / "front.parquet", index=False)
+        self._text("front.csv", run.front.to_csv(index=False))
+        self.checkpoint.unlink(missing_ok=True)
+
+    def write_all(
+        self, problem: Problem, progress: Callable[[int, int], None], chunk: int = 2**18
+    ) -> None:
+        """Write every candidate of the space, judged, to all_candidates.parquet, chunk by chunk."""
+        import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        size = problem.space.size
+        draft = self.path / ".all_candidates.parquet"
+        writer = None
+        for start in range(0, size, chunk):
+            arch, indices = problem.space.candidates(start, start + chunk)
+            if len(indices):
+                judged = problem.evaluate(arch)
+                table = pd.DataFrame(
+                    {"index": indices, **judged.quantities, "feasible": judged.feasible}
+                )
+                rows = pa.Table.from_pandas(
+                    pd.concat([table, arch.to_frame()], axis=1), preserve_index=False
+                )
+                writer = writer or pq.ParquetWriter(draft, rows.schema)
+                writer.write_table(rows)
+            progress(min(start + chunk, size), size)
+        if writer is not None:
+            writer.close()
+            os.replace(draft, self.path / "all_candidates.parquet")
+
+    def _configs(self, run: SweepRun) -> None:
+        """Write each member as a model file that `--model` reads."""
+        import yaml
+
+        folder = self.path / "configs"
+        folder.mkdir(exist_ok=True)
+        digits = len(str(len(run.front) - 1))
+        for row, arch in enumerate(run.architectures()):
+            name = f"front-{row:0{digits}d}"
+            text: dict[str, Any] = {
+                "name": name,
+                "title": f"Member {row} of a front on {run.device.name}"
+                + (" (knee)" if row == run.knee else ""),
+                "architecture": arch.row(),
+            }
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
+
+    def _text(self, name: str, text: str) -> None:
+        """Write a file whole or not at all."""
+        draft = self.path / f".{name}.part"
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, self.path / name)
+
+    def _figure(self, name: str, figure: Any) -> None:
+        figure.savefig(self.path / name, dpi=150)
+
+
+def _drawn(length: int, *always: int | None) -> np.ndarray:
+    """Return up to DRAWN rows, evenly spread, the named ones among them."""
+    spread = np.linspace(0, length - 1, min(length, DRAWN)).round().astype(int)
+    return np.unique(np.r_[spread, [row for row in always if row is not None]])

@@ -1,0 +1,124 @@
+"""Pareto fronts of points to be minimised: which stay, how two join, how much they cover.
+
+Points are (N, k) floats. One point dominates another if it is nowhere worse and somewhere better. Of
+equal points the first stays; a point with a NaN is unknown, so it is never on a front and dominates
+nothing; infinities are ordinary values. An empty table has an empty front.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def non_dominated(points: Array) -> Array:
+    """Return which points no other dominates, (N,) booleans.
+
+    Exact: O(N log N) for up to three objectives, O(N log^(k-2) N) for more (Kung et al. 1975, moocore).
+    """
+    points = _table(points)
+    rows = np.flatnonzero(~np.isnan(points).any(axis=1))
+    mask = np.zeros(len(points), dtype=bool)
+    if not len(rows):
+        return mask
+    if points.shape[1] == 1:
+        mask[rows[np.argmin(points[rows, 0])]] = True
+        return mask
+    import moocore
+
+    mask[rows] = moocore.is_nondominated(points[rows], keep_weakly=False)
+    return mask
+
+
+def sieve(points: Array, front: Array) -> Array:
+    """Return which points are left once those that a front dominates are taken out, (N,) booleans.
+
+    Cheap, and never takes out too much: points equal to one of the front's stay. With two objectives
+    it is exact, O(N log F); with more it looks at a few strong points of the front, O(N), and some
+    dominated points slip through.
+    """
+    points, front = _table(points), _table(front)
+    left = ~np.isnan(points).any(axis=1)
+    if not len(front):
+        return left
+    if points.shape[1] != 2:
+        for strong in _strong(front):
+            rows = np.flatnonzero(left)
+            rest = points[rows]
+            left[rows] = (rest < strong).any(axis=1) | (rest == strong).all(axis=1)
+        return left
+    x, y = front[np.lexsort((front[:, 1], front[:, 0]))].T
+    least = np.minimum.accumulate(y)  # over all that lie no further right
+    below, upto = (np.searchsorted(x, points[:, 0], side=side) for side in ("left", "right"))
+    beaten = (below > 0) & (least[below - 1] <= points[:, 1])
+    beaten |= (upto > 0) & (least[upto - 1] < points[:, 1])
+    return left & ~beaten
+
+
+def merge(fronts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Join fronts, each (keys, points), into one, ascending by key.
+
+    Of equal points the one with the smallest key stays, so the order of joining does not matter.
+    """
+    keys = np.concatenate([keys for keys, _ in fronts])
+    points = np.concatenate([_table(points) for _, points in fronts])
+    order = np.argsort(keys, kind="stable")
+    keep = order[non_dominated(points[order])]
+    return keys[keep], points[keep]
+
+
+def reference_point(*fronts: Array, margin: float = 0.1) -> Array:
+    """Return the worst value of every objective over some fronts, and a margin of their range."""
+    points = np.concatenate([_table(front) for front in fronts])
+    worst, best = points.max(axis=0), points.min(axis=0)
+    spread = np.where(worst > best, worst - best, np.abs(worst) + (worst == 0))
+    return np.asarray(worst + margin * spread)
+
+
+def hypervolume(points: Array, reference: Array) -> float:
+    """Return the volume that some points dominate within a reference point.
+
+    Points that do not lie below the reference in every objective add nothing.
+    """
+    points, reference = _table(points), np.asarray(reference, dtype=float)
+    points = points[(points < reference).all(axis=1)]
+    if not len(points):
+        return 0.0
+    if points.shape[1] == 1:
+        return float(reference[0] - points.min())
+    import moocore
+
+    return float(moocore.hypervolume(points, ref=reference))
+
+
+def hypervolume_ratio(points: Array, exact: Array, reference: Array | None = None) -> float:
+    """Return the share of an exact front's hypervolume that some points reach.
+
+    Both are measured from one reference, by default `reference_point` of the exact front. The share
+    does not depend on the units of the objectives.
+    """
+    if not len(exact):
+        return float("nan")
+    reference = reference_point(exact) if reference is None else reference
+    whole = hypervolume(exact, reference)
+    return hypervolume(points, reference) / whole if whole else float("nan")
+
+
+def _table(points: Array) -> Array:
+    points = np.asarray(points, dtype=float)
+    if points.ndim != 2:
+        raise ValueError(f"points are (N, k), not {points.shape}")
+    return points
+
+
+def _strong(points: Array) -> Array:
+    """A few points that are best in different mixtures of the objectives, and so dominate many."""
+    finite = points[np.isfinite(points).all(axis=1)]
+    if len(finite) <= 32:
+        return finite
+    best = finite.min(axis=0)
+    scaled = (finite - best) / np.maximum(finite.max(axis=0) - best, 1e-300)
+    k = points.shape[1]
+    mixtures = np.concatenate([np.ones((1, k)), *(1 + s * np.eye(k) for s in (3.0, 30.0))])
+    return finite[np.unique(np.argmin(scaled @ mixtures.T, axis=0))]

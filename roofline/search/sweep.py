@@ -1,0 +1,401 @@
+"""A sweep: everything that goes into one search, and everything that comes out of it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from arch_space.architectures import Architectures
+from arch_space.spaces import Space, load_space
+from hardware_specs import Device
+from roofline.engine import BOUNDS, Estimate, estimate
+from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
+from roofline.search.objectives import Constraint, parse_objectives
+from roofline.search.problem import Problem, RooflineEvaluator
+from roofline.search.result import SearchResult
+from roofline.search.search import PATIENCE, search, seconds_to_enumerate
+from roofline.workload import Workload
+from spec_files import Spec, SpecError, format_quantity, parse_quantity, read_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Array = np.ndarray
+Progress = Callable[[int, int], None]
+
+COLUMNS = {
+    "loss": "loss",
+    "ttft": "ttft_s",
+    "tpot": "tpot_s",
+    "latency": "latency_s",
+    "energy": "energy_j",
+    "memory": "memory_bytes",
+}
+"""The column of a front's table that holds each objective."""
+
+DIMENSIONS = {
+    "loss": "ratio",
+    "ttft": "time",
+    "tpot": "time",
+    "latency": "time",
+    "energy": "energy",
+    "memory": "bytes",
+}
+"""The kind of quantity that each objective is."""
+
+METHOD_NAMES = {"exact": "exact enumeration", "nsga2": "NSGA-II"}
+
+PACKAGES = ("roofline", "numpy", "pymoo", "moocore", "pydantic")
+
+
+class WorkloadSpec(Spec):
+    """The workload of a sweep, as a sweep file holds it."""
+
+    batch: int = 1
+    prompt: int = 1024
+    generate: int = 128
+    mask: str = "causal"
+    logits: str = "last"
+    attention: str = "fused"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.workload()
+        return self
+
+    def workload(self) -> Workload:
+        """Return the workload that the engine takes."""
+        return Workload(**self.model_dump())
+
+
+class Sweep(Spec):
+    """Every input of a search; a file of it repeats the search."""
+
+    device: Device
+    processor: str | None = None
+    space: Space
+    workload: WorkloadSpec = WorkloadSpec()
+    law: dict[str, Any]
+    """The whole loss law, coefficients included."""
+    objectives: tuple[str, ...] = ("loss", "tpot")
+    constraints: dict[str, str | float] = {}
+    """Largest value of an objective, with its unit."""
+    method: Literal["auto", "exact", "nsga2"] = "auto"
+    evaluations: int = Field(100_000, ge=1)
+    seed: int = Field(0, ge=0)
+    ideal: bool = False
+    in_range_only: bool = False
+    """Leave out candidates beyond the data that the law was fitted on."""
+    certify: bool = False
+    """Also search by the other method, and report what share of the hypervolume NSGA-II reaches."""
+    references: tuple[dict[str, Any], ...] = ()
+    """Models to place on the front: name and fields of each architecture."""
+    versions: dict[str, str] = {}
+    """What the sweep was made with; for the reader."""
+
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _known(cls, names: Any) -> tuple[str, ...]:
+        return parse_objectives(names)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.device.processor(self.processor)
+        self.limits()
+        return self
+
+    @classmethod
+    def prepare(
+        cls,
+        *,
+        device: Device,
+        space: str | Path | Space,
+        law: str | Path = "codesign",
+        tokens: float | None = None,
+        references: Sequence[str | Path] | None = None,
+        **inputs: Any,
+    ) -> Self:
+        """Gather the inputs by name: shipped or the caller's space, law and reference models.
+
+        references: names or paths; by default the shipped models that the law may speak of; ["none"]
+        for none. Raises SpecError for whatever is not known, before anything is computed.
+        """
+        from arch_space.library import load_models, shipped_models
+
+        if references is None:
+            names: Sequence[str | Path] = shipped_models()
+        else:
+            names = () if list(references) == ["none"] else references
+        rows: tuple[dict[str, Any], ...] = ()
+        if names:
+            models = load_models(names)
+            rows = tuple(
+                {"name": name, **models[i].row()} for i, name in enumerate(models.names)
+            )
+        return cls(
+            device=device,
+            space=space if isinstance(space, Space) else load_space(space),
+            law=load_law(law, tokens).model_dump(mode="json"),
+            references=rows,
+            versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+            **inputs,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a sweep file."""
+        return read_spec(Path(path), cls)
+
+    def to_yaml(self) -> str:
+        """Return the text of a file that reads back equal."""
+        import yaml
+
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        data["device"] = yaml.safe_load(self.device.to_yaml())
+        data["space"] = yaml.safe_load(self.space.to_yaml())
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+    def limits(self) -> tuple[Constraint, ...]:
+        """Return the constraints in SI units."""
+        found = []
+        for name, limit in self.constraints.items():
+            parse_objectives([name])
+            value = parse_quantity(limit, DIMENSIONS[name]) if isinstance(limit, str) else limit
+            found.append(Constraint(name, float(value)))
+        return tuple(found)
+
+    def loss_law(self) -> Law:
+        """Return the law that the losses come from."""
+        return law_from(self.law, "sweep")
+
+    def problem(self) -> Problem:
+        """Return the search problem."""
+        evaluator = RooflineEvaluator(
+            self.device,
+            self.workload.workload(),
+            self.loss_law(),
+            processor=self.processor,
+            ideal=self.ideal,
+        )
+        return Problem(
+            self.space, evaluator, self.objectives, self.limits(), in_range_only=self.in_range_only
+        )
+
+    def run(
+        self,
+        problem: Problem,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> SweepRun:
+        """Search, and describe what is found.
+
+        checkpoint: file that an exact search continues from if it is there; NSGA-II starts anew from
+        its seed and so ends the same. Raises SpecError where no candidate meets the constraints.
+        """
+        method: str = self.method
+        if method == "auto":
+            begun = checkpoint is not None and checkpoint.exists()
+            quick = begun or seconds_to_enumerate(problem) <= PATIENCE
+            method = "exact" if quick else "nsga2"
+        result = search(
+            problem,
+            method,
+            evaluations=self.evaluations,
+            seed=self.seed,
+            progress=progress,
+            checkpoint=checkpoint if method == "exact" else None,
+        )
+        if not len(result):
+            raise SpecError(self._nothing_left(problem))
+        summary: dict[str, Any] = {
+            "method": METHOD_NAMES[method],
+            "space_size": result.valid,
+            "evaluated": result.evaluated,
+            "feasible": result.feasible,
+            "front_size": len(result),
+            "seconds": round(result.seconds, 3),
+            "hypervolume": result.hypervolume(),
+            "hypervolume_reference": [float(x) for x in result.reference()],
+        }
+        if self.certify:
+            other = "nsga2" if method == "exact" else "exact"
+            check = search(problem, other, evaluations=self.evaluations, seed=self.seed)
+            exact, evolved = (result, check) if method == "exact" else (check, result)
+            summary["nsga2_evaluations"] = evolved.evaluated
+            summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(exact)
+        return self._describe(result, summary)
+
+    def _nothing_left(self, problem: Problem) -> str:
+        """Say what no candidate meets, and the nearest that one does."""
+        points = np.unique(np.linspace(0, self.space.size - 1, 2**14).astype(np.int64))
+        sample = self.space.at(points[self.space.valid(points)])
+        said = problem.evaluate(sample).quantities
+        hints = [
+            f"{limit} is met by none of them alone, least of a sample "
+            f"{format_quantity(best, DIMENSIONS[limit.objective])}"
+            for limit in self.limits()
+            if (best := float(np.nanmin(said[limit.objective]))) > limit.limit
+        ]
+        if not np.any(said["fits"]):
+            usable = format_quantity(self.device.memory.dram.usable_bytes, "bytes")
+            least = format_quantity(float(np.min(said["memory"])), "bytes")
+            hints.append(f"none of a sample fits the usable {usable}, the smallest needs {least}")
+        why = "; ".join(hints) or "the limits exclude each other"
+        return f"no candidate of {self.space.name} meets all limits on {self.device.name}: {why}"
+
+    def _describe(self, result: SearchResult, summary: dict[str, Any]) -> SweepRun:
+        front = self._table(result.architectures)
+        front.insert(0, "index", result.indices)
+        rows = [{k: v for k, v in row.items() if k != "name"} for row in self.references]
+        names = tuple(str(row["name"]) for row in self.references)
+        references = front.iloc[:0].assign(name="")
+        if rows:
+            # References stand beside candidates of their own kind: in the front's commonest format.
+            usual = str(front["weight_format"].mode()[0])
+            models = Architectures.from_rows(rows, names=names).with_formats(usual)
+            references = self._table(models)
+        order = _by_distance(front[[COLUMNS[name] for name in self.objectives]].to_numpy())
+        knee = int(order[0])
+        shape = ["layers", "width", "query_heads", "kv_heads", "ffn_width", "experts"]
+        other = (front[shape] != front.loc[knee, shape]).any(axis=1).to_numpy()
+        rest = [int(row) for row in order[1:] if other[row]]
+        return SweepRun(self, front, references, knee, rest[0] if rest else None, summary)
+
+    def _table(self, arch: Architectures) -> pd.DataFrame:
+        """Return everything that is known of some candidates, a row each."""
+        import pandas as pd
+
+        law = self.loss_law()
+        found = self.estimate(arch)
+        loss = predict(law, arch)
+        words = np.array(BOUNDS)
+        table = pd.DataFrame(
+            {
+                "loss": loss.loss,
+                "loss_penalty": loss.penalty,
+                "ttft_s": found.ttft,
+                "tpot_s": found.tpot,
+                "latency_s": found.latency,
+                "energy_j": found.energy,
+                "memory_bytes": found.memory_bytes,
+                "tokens_per_s": found.tokens_per_s,
+                "parameters": found.parameters.astype(np.int64),
+                "active_parameters": found.active_parameters.astype(np.int64),
+                "weight_bytes": found.weight_bytes,
+                "kv_cache_bytes": found.kv_cache_bytes,
+                "prefill_bound": words[found.prefill_bound],
+                "decode_bound": words[found.decode_bound],
+                "bound": words[found.bound],
+                "fits": found.fits,
+                "in_range": loss.in_range,
+                "out_of_range": out_of_range_reasons(law, arch),
+            }
+        )
+        return pd.concat([arch.to_frame(), table], axis=1)
+
+    def estimate(self, arch: Architectures, breakdown: bool = False) -> Estimate:
+        """Estimate candidates under the sweep's device and workload."""
+        return estimate(
+            arch,
+            self.device,
+            self.workload.workload(),
+            processor=self.processor,
+            ideal=self.ideal,
+            breakdown=breakdown,
+        )
+
+
+def _by_distance(points: Array) -> Array:
+    """Return rows by distance from the best of every objective, nearest first: the knee leads.
+
+    Objectives are compared by the logarithm of their value, each over the range that the front spans.
+    """
+    points = np.log(points)
+    span = np.ptp(points, axis=0)
+    scaled = (points - points.min(axis=0)) / np.where(span > 0, span, 1.0)
+    return np.argsort((scaled**2).sum(axis=1), kind="stable")
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """What a sweep found.
+
+    front: one row a member, ascending by the objectives; its row numbers are what `knee` (the member
+    nearest to the best of everything) and `runner_up` (the next of another shape) refer to.
+    references: known models on the same device, in the front's commonest weight format. summary: how
+    the search went.
+    """
+
+    sweep: Sweep
+    front: pd.DataFrame
+    references: pd.DataFrame
+    knee: int
+    runner_up: int | None
+    summary: dict[str, Any]
+
+    @property
+    def device(self) -> Device:
+        """The device."""
+        return self.sweep.device
+
+    @property
+    def processor(self) -> str:
+        """Name of the processor that the candidates run on."""
+        return self.sweep.processor or self.device.default_processor
+
+    @property
+    def workload(self) -> Workload:
+        """The workload."""
+        return self.sweep.workload.workload()
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What was minimised."""
+        return self.sweep.objectives
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        """Largest values allowed, in SI units."""
+        return {limit.objective: limit.limit for limit in self.sweep.limits()}
+
+    @property
+    def law_title(self) -> str:
+        """Title of the loss law."""
+        return self.sweep.loss_law().title
+
+    @property
+    def space_title(self) -> str:
+        """Title of the space."""
+        return self.sweep.space.title or self.sweep.space.name
+
+    def architectures(self) -> Architectures:
+        """Return the front's members."""
+        return self.sweep.space.at(self.front["index"].to_numpy())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run in plain types, ready for JSON."""
+        import json
+
+        return {
+            "device": self.device.name,
+            "processor": self.processor,
+            "space": self.sweep.space.name,
+            "law": self.sweep.law["name"],
+            "objectives": list(self.objectives),
+            "constraints": self.constraints,
+            "knee": self.knee,
+            "runner_up": self.runner_up,
+            "summary": self.summary,
+            "points": json.loads(self.front.to_json(orient="records", double_precision=15)),
+        }
+
+    def _repr_html_(self) -> str:
+        return str(self.front._repr_html_())  # type: ignore[operator]
