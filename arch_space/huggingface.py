@@ -58,6 +58,12 @@ class _Keys:
     def count_or_null(self, key: str) -> int | None:
         return None if self.value(key) is None else self.count(key)
 
+    def rotary_size(self, key: str) -> int:
+        size = self.count(key)
+        if size % 2:
+            self.fail(key, "a rotary embedding turns pairs, so it must be even")
+        return size
+
     def flag(self, key: str) -> bool:
         value = self.value(key)
         if not isinstance(value, bool):
@@ -295,8 +301,9 @@ def _read_heads(keys: _Keys, columns: Mapping[str, int]) -> dict[str, int]:
     kv_heads = keys.count_or_null("num_key_value_heads") or heads
     if heads % kv_heads:
         keys.fail("num_key_value_heads", f"it does not divide the {heads} query heads")
-    head_size = keys.count_or_null("head_dim")
-    if head_size is None:
+    if keys.value("head_dim") is not None:
+        head_size = keys.rotary_size("head_dim")
+    else:
         if width % heads:
             keys.fail("hidden_size", f"{heads} heads do not divide it, and there is no head_dim")
         head_size = width // heads
@@ -307,7 +314,7 @@ def _read_latent(keys: _Keys, columns: Mapping[str, int]) -> dict[str, int]:
     heads = columns["query_heads"]
     if keys.value("num_key_value_heads") not in (None, heads):
         keys.fail("num_key_value_heads", f"latent attention has as many as query heads, {heads}")
-    rope_size = keys.count("qk_rope_head_dim")
+    rope_size = keys.rotary_size("qk_rope_head_dim")
     return {
         "kv_heads": heads,
         "head_size": keys.count("qk_nope_head_dim") + rope_size,

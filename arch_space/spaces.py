@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from arch_space.architectures import (
     FORMAT_COLUMNS,
@@ -72,6 +72,15 @@ class Steps(Spec):
             found.append(int(value) if value == int(value) else value)
 
 
+def _kind(given: object) -> str:
+    return "steps" if isinstance(given, Mapping | Steps) else "list"
+
+
+Dimension = Annotated[
+    Annotated[list[Any], Tag("list")] | Annotated[Steps, Tag("steps")], Discriminator(_kind)
+]
+
+
 class Space(Spec):
     """Architectures to choose from: fixed fields, dimensions, and rules between them.
 
@@ -89,7 +98,7 @@ class Space(Spec):
     title: str = ""
     source: str = ""
     fixed: dict[str, Any] = {}
-    dimensions: dict[str, list[Any] | Steps] = Field(min_length=1)
+    dimensions: dict[str, Dimension] = Field(min_length=1)
     """Name, or comma-separated names of coupled fields, to its values, or lists of values."""
     rules: list[str] = []
     """`a divides b`, `a <= 4 * b`, either with `if <comparison>` behind it."""
@@ -341,6 +350,7 @@ class _Grid:
 
 
 _SETS = {"ffn_ratio": ("ffn_width", "expert_width")}
+_AT_LEAST_ONE = {"experts", "experts_per_token"}
 
 
 def _along_axes(space: Space) -> dict[str, Array]:
@@ -546,11 +556,14 @@ def _coded(name: str, cell: Any, at: tuple[str | int, ...]) -> int | float | boo
             return cell
         raise SpecError(f"read {cell!r} where true or false belongs", at=at)
     if isinstance(cell, bool) or not isinstance(cell, int | float) or not math.isfinite(cell):
-        raise SpecError(f"read {cell!r} where a number belongs", at=at)
+        what = f"a number or {ALL_HEADS!r}" if name == "kv_heads" else "a number"
+        raise SpecError(f"read {cell!r} where {what} belongs", at=at)
     if isinstance(default, int) and cell != int(cell):
         raise SpecError(f"read {cell!r} where a whole number belongs", at=at)
-    least = 0 if name in defaults() and name not in ("experts", "experts_per_token") else 1
-    if cell < least and not (name == "ffn_ratio" and cell > 0):
+    if name == "ffn_ratio" and cell <= 0:
+        raise SpecError(f"read {cell!r} where a positive number belongs", at=at)
+    least = 0 if name in (defaults().keys() | {"ffn_ratio"}) - _AT_LEAST_ONE else 1
+    if cell < least:
         raise SpecError(f"read {cell!r} where a number of at least {least} belongs", at=at)
     if (name.endswith("_sparsity") and cell >= 1) or (name == "window_share" and cell > 1):
         raise SpecError(f"read {cell!r} where a share of one belongs", at=at)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def quantity(value: float, dimension: str) -> str:
     """A quantity in a person's unit; a dash where it is unknown."""
-    return "–" if value != value else formatquantity(value, dimension, digits=4)
+    return "–" if value != value else format_quantity(value, dimension, digits=4)
 
 
 def seconds(value: float) -> str:

@@ -193,9 +193,9 @@ def rho_memory(law: CodesignLaw, d: Value) -> Value:
 
 
 def rho_prefill_memory(r: Value, gqa: Value, eta: Value, b_w: Value = 2.0) -> Value:
-    """rho* where prefill and memory both bind, eta = F_p / M; needs eta b_w < 2 for a MoE."""
+    """rho* where prefill and memory both bind, eta = F_p / M; above 1, prefill never binds."""
     attention = XI_ACTIVE.at(0.0, gqa)
-    return 3.0 * eta * b_w * r / (attention * (2.0 - eta * b_w) + 6.0 * r)
+    return _rate(3.0 * eta * b_w * r, attention * (2.0 - eta * b_w) + 6.0 * r)
 
 
 def rho_decode_memory(r: Value, gqa: Value, eta: Value, delta: Value) -> Value:
@@ -206,7 +206,15 @@ def rho_decode_memory(r: Value, gqa: Value, eta: Value, delta: Value) -> Value:
     the constraint (a ratio of .150 for .125, at gqa 1, r 2, d 1024): this is the corrected form.
     """
     attention = XI_ACTIVE.at(0.0, gqa)
-    return 3.0 * r * eta / (attention * (1.0 - eta) + 3.0 * r + delta)
+    return _rate(3.0 * r * eta, attention * (1.0 - eta) + 3.0 * r + delta)
+
+
+def _rate(above: Value, below: Value) -> Value:
+    """The activation rate that meets both budgets; infinite where no rate uses up the latency."""
+    above, below = np.asarray(above), np.asarray(below)
+    shape = np.broadcast_shapes(above.shape, below.shape)
+    rate: Array = np.divide(above, below, out=np.full(shape, np.inf), where=below > 0)
+    return rate
 
 
 def rho_optimum(dual: Value, memory: Value, rho_min: Value) -> tuple[Array, Array]:

@@ -7,12 +7,12 @@ whose `form` names the module). A new fit of a known form is a YAML file and not
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -134,7 +134,9 @@ def load_law(name: str | Path, tokens: float | None = None) -> Law:
     return law if tokens is None else law.at_tokens(tokens)
 
 
-def law_from(data: object, where: str, lines: Mapping[Any, int] | None = None) -> Law:
+def law_from(
+    data: object, where: str, lines: dict[tuple[str | int, ...], int] | None = None
+) -> Law:
     """Return the law that a mapping of its fields describes; `where` names it in errors.
 
     Raises SpecError for an unknown form or coefficient.

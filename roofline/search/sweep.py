@@ -238,12 +238,15 @@ class Sweep(Spec):
         points = np.unique(np.linspace(0, self.space.size - 1, 2**14).astype(np.int64))
         sample = self.space.at(points[self.space.valid(points)])
         said = problem.evaluate(sample).quantities
-        hints = [
-            f"{limit} is met by none of them alone, least of a sample "
-            f"{format_quantity(best, DIMENSIONS[limit.objective])}"
-            for limit in self.limits()
-            if (best := float(np.nanmin(said[limit.objective]))) > limit.limit
-        ]
+        hints = []
+        for limit in self.limits():
+            kind = DIMENSIONS[limit.objective]
+            best = float(np.nanmin(said[limit.objective]))
+            if best > limit.limit:
+                hints.append(
+                    f"{limit.objective} at most {format_quantity(limit.limit, kind)}, where the least "
+                    f"of a sample is {format_quantity(best, kind)}"
+                )
         if not np.any(said["fits"]):
             usable = format_quantity(self.device.memory.dram.usable_bytes, "bytes")
             least = format_quantity(float(np.min(said["memory"])), "bytes")

@@ -188,6 +188,15 @@ def test_regime_by_eta(traffic, regime):
         assert [share(*best) for share in shares] == pytest.approx([1, 1])
 
 
+def test_a_latency_budget_past_all_use_leaves_memory_to_bind():
+    """Past eta = 1 + (3 r + delta) / a no activation rate, however large, uses up the latency."""
+    eta = np.array([0.01, 0.5, 1.0, 2.0, 4.0, 100.0])
+    for dual in (rho_decode_memory(0.5, 4.0, eta, 0.1), rho_prefill_memory(0.5, 4.0, eta)):
+        assert (dual[:-1] <= dual[1:]).all()
+        assert rho_optimum(dual, 0.2, 1 / 64)[1][[0, -1]].tolist() == ["latency", "memory"]
+    assert np.isinf(rho_decode_memory(0.5, 4.0, 2.0, 0.1))
+
+
 def central(function, at):
     step = 1e-5 * at
     return (function(at + step) - function(at - step)) / (2 * step)

@@ -1,9 +1,9 @@
 """The closed forms against an optimum that knows nothing of them.
 
 Costs come from the engine's operators, which count what the paper leaves out: norms, router, table,
-head and the scores of prefill. The optimiser sees the engine and the law alone. What those operators
-shift the optimum by: under memory .02 %, under prefill .2 %, under decode .2 % with 16 experts and .7 %
-with 64, whose router is read whole.
+head and the scores of prefill. The optimiser sees the engine and the law alone. Those operators
+shift the optimum by .02 % under memory and .2 % under prefill; under decode by .2 % with 16 experts
+and by .7 % with 64, whose router is read whole.
 """
 
 import numpy as np
