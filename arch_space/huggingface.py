@@ -16,6 +16,8 @@ from spec_files import SpecError, did_you_mean, nearest
 
 __all__ = ["FAMILIES", "Family", "families_of", "from_huggingface", "to_huggingface"]
 
+_QUANTISED = "give the unquantised model's config and choose its number formats instead"
+
 # Keys that must hold one of these values if they are there at all, and what the columns lack.
 _EXPECTED: dict[str, tuple[tuple[object, ...], str]] = {
     "attention_bias": ((False, None), "a bias on the output projection has no column"),
@@ -23,10 +25,8 @@ _EXPECTED: dict[str, tuple[tuple[object, ...], str]] = {
     "decoder_sparse_step": ((1,), "experts in every n-th layer have no column"),
     "moe_layer_freq": ((1,), "experts in every n-th layer have no column"),
     "use_bidirectional_attention": ((False, None), "only causal decoders have columns"),
-    "quantization_config": (
-        (None,),
-        "give the unquantised model's config and choose its number formats instead",
-    ),
+    "quantization_config": ((None,), _QUANTISED),
+    "quantization": ((None,), _QUANTISED),
 }
 
 
@@ -247,10 +247,8 @@ def from_huggingface(config: Mapping[str, Any], where: str) -> Architectures:
     if family.heads_divide_width and columns["width"] % columns["query_heads"]:
         keys.fail("hidden_size", f"{model_type} wants a multiple of num_attention_heads")
     columns |= (_read_latent if family.latent else _read_heads)(keys, columns)
-    if (
-        family.heads_fill_width
-        and columns["query_heads"] * columns["head_size"] != columns["width"]
-    ):
+    filled = columns["query_heads"] * columns["head_size"]
+    if family.heads_fill_width and columns["width"] != filled:
         keys.fail("hidden_size", f"{model_type} wants num_attention_heads times head_dim")
     columns |= _read_windows(keys, family.windows, columns["layers"])
     if family.experts is None:

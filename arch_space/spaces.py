@@ -86,21 +86,22 @@ class Space(Spec):
 
     Names are the fields of `Architectures`, and two helpers: `ffn_ratio`, the inner width of all
     networks that a token activates over the model's width, and `ffn_multiple`, to which the widths
-    that it leads to are rounded up, as Llama does. Of `query_heads` and `head_size` either may be left out: heads then
-    fill the width. `kv_heads` may be `all`. `embedding_format` follows the recipe of the weights.
+    that follow are rounded up, as Llama does. Of `query_heads` and `head_size` either may be left
+    out: heads then fill the width. `kv_heads` may be `all`. `embedding_format` follows the recipe
+    of the weights.
 
     Left out of every space: what no model can be (heads that KV heads do not divide, more experts
-    active than there are, a network of no width), and a point that repeats an earlier one (8 KV heads
-    and `all` of 8). Fields that have no effect are 0: `ffn_width` where every network is an expert.
+    active than there are, a network of no width), and a point that repeats an earlier one (8 KV
+    heads and `all` of 8). Fields without effect are 0: `ffn_width` where all networks are experts.
     """
 
     name: str
     title: str = ""
     source: str = ""
-    fixed: dict[str, Any] = {}
+    fixed: dict[str, Any] = Field(default_factory=dict)
     dimensions: dict[str, Dimension] = Field(min_length=1)
     """Name, or comma-separated names of coupled fields, to its values, or lists of values."""
-    rules: list[str] = []
+    rules: list[str] = Field(default_factory=list)
     """`a divides b`, `a <= 4 * b`, either with `if <comparison>` behind it."""
 
     @model_validator(mode="after")
@@ -207,14 +208,16 @@ class Space(Spec):
 
     def indices(self, choices: Array) -> Indices:
         """Return the points with these choices; the inverse of `choices`."""
-        return np.asarray(choices, dtype=np.int64) @ np.array(self._strides)
+        return np.asarray(np.asarray(choices, dtype=np.int64) @ np.array(self._strides))
 
     def to_yaml(self) -> str:
         """Return the space as the text of a file that reads back equal."""
         import yaml
 
         data = self.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
-        return yaml.safe_dump(data, sort_keys=False, default_flow_style=None, allow_unicode=True)
+        return str(
+            yaml.safe_dump(data, sort_keys=False, default_flow_style=None, allow_unicode=True)
+        )
 
     @cached_property
     def _strides(self) -> tuple[int, ...]:
@@ -287,7 +290,7 @@ class _Table:
 
 
 class _Point:
-    """Some points of a grid: their choices are worked out once an axis, their place once a table."""
+    """Some points of a grid: choices are worked out once an axis, places once a set of axes."""
 
     def __init__(self, indices: Indices, strides: tuple[int, ...], shape: tuple[int, ...]):
         self.indices, self.strides, self.shape = indices, strides, shape

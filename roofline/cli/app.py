@@ -10,7 +10,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Hardware co-design for on-device language models: from a device profile to a model "
-    "worth training.\n\nStart with `roofline sweep --device phone`.",
+    "worth training.\n\n**Examples**\n\n`roofline sweep --device phone --max-tpot 50ms`\n\n"
+    "`roofline estimate --model qwen2.5-0.5b --device jetson-agx-orin-64gb --weights int4`\n\n"
+    "`roofline compare -m llama-3.2-1b -m qwen3-0.6b -d phone -d raspberry-pi-5 --weights q4_k_m`",
 )
 app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)

@@ -50,7 +50,8 @@ def variables(arch: Architectures) -> Variables:
             dense = arch.dense_layers / arch.layers
             routed = routed + dense * (arch.ffn_width - routed)
             held = stored * arch.expert_width
-            activation = np.where(moe, routed / (held + dense * (arch.ffn_width - held)), 1.0)
+            held = np.where(moe, held + dense * (arch.ffn_width - held), 1.0)
+            activation = np.where(moe, routed / held, 1.0)
         active = np.where(moe, routed, active)
     expansion = active / width
     if not arch.gated.all():

@@ -1,4 +1,4 @@
-"""Search a space for the candidates that no other beats: exactly, or by NSGA-II where it is too large."""
+"""Search a space for the candidates that no other beats, exactly or by NSGA-II."""
 
 from roofline.search.enumeration import enumerate_exactly
 from roofline.search.evolution import evolve

@@ -108,6 +108,7 @@ def enumerate_exactly(
     """
     if chunk < 1:
         raise SpecError(f"chunk must be at least 1, not {chunk}")
+    problem.check()
     path = Path(checkpoint) if checkpoint else None
     state = State.load(path, problem) if path and path.exists() else State.start(problem)
     size, began, before = problem.space.size, time.perf_counter(), state.seconds

@@ -72,11 +72,12 @@ def evolve(
 
     Every individual is a row of choices, one a dimension. Offspring that are no candidates or were
     evaluated before are bred again, so each evaluation is of a new candidate. The front returned is
-    that of everything evaluated. The last part of the budget goes to neighbours of the front: points
-    that differ from one of its own by one choice.
+    that of everything evaluated. The second half of the budget goes to neighbours of the front:
+    points that differ from one of its own by one choice; it ends early where there are none left.
     """
     if evaluations < 1 or population < 4:
         raise SpecError("a search needs at least 1 evaluation and a population of 4")
+    problem.check()
     began = time.perf_counter()
     rng = np.random.default_rng(seed)
     archive = _Archive.of(problem)
@@ -122,7 +123,12 @@ def _breed(
         def __init__(self) -> None:
             k = len(archive.problem.objectives)
             super().__init__(
-                n_var=len(lengths), n_obj=k, n_ieq_constr=1, xl=0 * lengths, xu=lengths - 1, vtype=int
+                n_var=len(lengths),
+                n_obj=k,
+                n_ieq_constr=1,
+                xl=0 * lengths,
+                xu=lengths - 1,
+                vtype=int,
             )
 
         def _evaluate(self, choices: Array, out: dict[str, Array], *_: Any, **__: Any) -> None:
@@ -171,7 +177,7 @@ def _breed(
 def _draw(archive: _Archive, count: int, rng: np.random.Generator) -> Array:
     """Draw candidates at random, no point twice; fewer where the space is nearly empty."""
     space = archive.problem.space
-    found = np.empty(0, dtype=np.int64)
+    found: Array = np.empty(0, dtype=np.int64)
     for _ in range(256):
         drawn = np.concatenate([found, rng.integers(space.size, size=4 * count)])
         found = drawn[archive.new(drawn)][:count]
@@ -194,7 +200,7 @@ def _mutate(choices: Array, lengths: Array, rng: np.random.Generator) -> Array:
     near = np.clip(choices + step, 0, lengths - 1)
     anywhere = rng.integers(lengths, size=choices.shape)
     moved = np.where(rng.random(choices.shape) < 0.25, anywhere, near)
-    return np.where(changed, moved, choices)
+    return np.asarray(np.where(changed, moved, choices))
 
 
 def _walk(

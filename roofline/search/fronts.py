@@ -1,8 +1,9 @@
 """Pareto fronts of points to be minimised: which stay, how two join, how much they cover.
 
-Points are (N, k) floats. One point dominates another if it is nowhere worse and somewhere better. Of
-equal points the first stays; a point with a NaN is unknown, so it is never on a front and dominates
-nothing; infinities are ordinary values. An empty table has an empty front.
+Points are (N, k) floats. One point dominates another if it is nowhere worse and somewhere better.
+Of equal points the first stays; a point with a NaN is unknown, so it is never on a front and
+dominates nothing; infinities are the largest and smallest floats. An empty table has an empty
+front.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import numpy as np
 
 Array = np.ndarray
 
+_LARGEST = np.finfo(float).max
+
 
 def non_dominated(points: Array) -> Array:
     """Return which points no other dominates, (N,) booleans.
 
-    Exact: O(N log N) for up to three objectives, O(N log^(k-2) N) for more (Kung et al. 1975, moocore).
+    Exact: O(N log N) for up to three objectives, O(N log^(k-2) N) for more (moocore's version of
+    Kung, Luccio and Preparata 1975).
     """
     points = _table(points)
     rows = np.flatnonzero(~np.isnan(points).any(axis=1))
@@ -27,19 +31,21 @@ def non_dominated(points: Array) -> Array:
         return mask
     import moocore
 
-    mask[rows] = moocore.is_nondominated(points[rows], keep_weakly=False)
+    # moocore takes infinities for sentinels of its own, and then errs or crashes.
+    finite = np.clip(points[rows], -_LARGEST, _LARGEST)
+    mask[rows] = moocore.is_nondominated(finite, keep_weakly=False)
     return mask
 
 
 def sieve(points: Array, front: Array) -> Array:
     """Return which points are left once those that a front dominates are taken out, (N,) booleans.
 
-    Cheap, and never takes out too much: points equal to one of the front's stay. With two objectives
-    it is exact, O(N log F); with more it looks at a few strong points of the front, O(N), and some
-    dominated points slip through.
+    Cheap, and never takes out too much: points equal to one of the front's stay. With two
+    objectives it is exact, O(N log F); with more it looks at a few strong points of the front,
+    O(N), and some dominated points slip through.
     """
     points, front = _table(points), _table(front)
-    left = ~np.isnan(points).any(axis=1)
+    left: Array = ~np.isnan(points).any(axis=1)
     if not len(front):
         return left
     if points.shape[1] != 2:
@@ -114,11 +120,11 @@ def _table(points: Array) -> Array:
 
 def _strong(points: Array) -> Array:
     """A few points that are best in different mixtures of the objectives, and so dominate many."""
-    finite = points[np.isfinite(points).all(axis=1)]
+    finite: Array = points[np.isfinite(points).all(axis=1)]
     if len(finite) <= 32:
         return finite
     best = finite.min(axis=0)
     scaled = (finite - best) / np.maximum(finite.max(axis=0) - best, 1e-300)
     k = points.shape[1]
     mixtures = np.concatenate([np.ones((1, k)), *(1 + s * np.eye(k) for s in (3.0, 30.0))])
-    return finite[np.unique(np.argmin(scaled @ mixtures.T, axis=0))]
+    return np.asarray(finite[np.unique(np.argmin(scaled @ mixtures.T, axis=0))])

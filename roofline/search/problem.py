@@ -69,8 +69,9 @@ class RooflineEvaluator:
 class Evaluation:
     """N judged candidates.
 
-    points: (N, k) objectives. feasible: (N,) allowed and known. excess: (N,) 0 where feasible, else by
-    how much the limits are exceeded, as a share of each, summed. quantities: what the evaluator said.
+    points: (N, k) objectives. feasible: (N,) allowed and known. excess: (N,) 0 where feasible, else
+    by how much the limits are exceeded, as shares of each, summed. quantities: what the evaluator
+    said.
     """
 
     points: Array
@@ -83,9 +84,9 @@ class Evaluation:
 class Problem:
     """Candidates of a space, judged by an evaluator; a frozen value that a search method takes.
 
-    objectives: names of what is minimised, or "loss,tpot". A candidate is infeasible where it breaks a
-    constraint, does not fit the device's memory, has an objective that is not known (NaN), or, with
-    in_range_only, lies outside the data that its loss was fitted on.
+    objectives: names of what is minimised, or "loss,tpot". A candidate is infeasible where it
+    breaks a constraint, does not fit the device's memory, has an objective that is not known (NaN),
+    or, with in_range_only, lies outside the data that its loss was fitted on.
     """
 
     space: Space
@@ -100,15 +101,10 @@ class Problem:
         object.__setattr__(self, "constraints", tuple(self.constraints))
 
     def evaluate(self, arch: Architectures) -> Evaluation:
-        """Judge N candidates; SpecError where an objective is not known for any of them."""
+        """Judge N candidates, of which there must be at least one."""
         said = self.evaluator(arch)
         shape = (len(arch),)
         quantities = {name: np.broadcast_to(column, shape) for name, column in said.items()}
-        for name in (*self.objectives, *(c.objective for c in self.constraints)):
-            if name not in quantities or (len(arch) and np.isnan(quantities[name]).all()):
-                raise SpecError(
-                    f"{name} is not known for any candidate: the device profile does not say enough"
-                )
         points = np.stack([quantities[name] for name in self.objectives], axis=-1)
         excess = np.isnan(points).any(axis=1).astype(float)
         for limit in self.constraints:
@@ -122,8 +118,26 @@ class Problem:
             excess += ~quantities["in_range"]
         return Evaluation(points, excess == 0, excess, quantities)
 
+    def check(self) -> None:
+        """Raise SpecError where an objective is not known for any of a sample of candidates."""
+        sample = self.sample(256)
+        if not len(sample):
+            return
+        known = self.evaluate(self.space.at(sample)).quantities
+        for name in (*self.objectives, *(limit.objective for limit in self.constraints)):
+            if name not in known or np.isnan(known[name]).all():
+                raise SpecError(
+                    f"{name} is not known for any candidate: the device profile does not say enough"
+                )
+
+    def sample(self, points: int) -> Array:
+        """Return the candidates among so many points at even distances across the space."""
+        space = self.space
+        across = np.unique(np.linspace(0, space.size - 1, points).astype(np.int64))
+        return np.asarray(across[space.valid(across)])
+
     def fingerprint(self) -> str:
-        """Return a digest of all that the answer depends on, to recognise a search that is resumed."""
+        """Return a digest of all that the answer depends on, to know a resumed search by."""
         judge = self.evaluator
         name = getattr(judge, "__qualname__", type(judge).__qualname__)
         parts = (

@@ -23,9 +23,10 @@ Array = np.ndarray
 class SearchResult:
     """M candidates that no evaluated one dominates, ascending by the first objective.
 
-    indices: (M,) points of the space. points: (M, k) objectives, in SI units. quantities: every column
-    of the evaluator, (M,). in_range: (M,) the law's data reach the candidate. evaluated, feasible: how
-    many candidates were judged and allowed. valid: how many the space has. method: exact or nsga2.
+    indices: (M,) points of the space. points: (M, k) objectives, in SI units. quantities: every
+    column of the evaluator, (M,). in_range: (M,) the law's data reach the candidate. evaluated,
+    feasible: how many candidates were judged and allowed. valid: how many the space has. method:
+    exact or nsga2.
     """
 
     indices: Array
@@ -82,9 +83,7 @@ class SearchResult:
         """Return the volume that the front dominates, in the product of the objectives' units."""
         if not len(self):
             return 0.0
-        return fronts.hypervolume(
-            self.points, self.reference() if reference is None else reference
-        )
+        return fronts.hypervolume(self.points, self.reference() if reference is None else reference)
 
     def hypervolume_ratio(self, exact: SearchResult) -> float:
         """Return the share of an exact front's hypervolume that this one reaches."""

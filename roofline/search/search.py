@@ -1,4 +1,4 @@
-"""The way in: search a problem by enumerating all of it, or by NSGA-II where that would take long."""
+"""The way in: search a problem by enumerating it, or by NSGA-II where that would take long."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
 
 from roofline.search.enumeration import enumerate_exactly
 from roofline.search.evolution import evolve
@@ -18,6 +16,7 @@ from spec_files import SpecError, did_you_mean
 METHODS = ("auto", "exact", "nsga2")
 PATIENCE = 60.0
 """Seconds that an exact search may take before `auto` turns to NSGA-II."""
+_SAMPLE = 2**14
 
 
 def search(
@@ -43,21 +42,17 @@ def search(
         affordable = seconds_to_enumerate(problem, threads) <= PATIENCE
         method = "exact" if affordable or checkpoint else "nsga2"
     if method == "exact":
-        return enumerate_exactly(
-            problem, threads=threads, progress=progress, checkpoint=checkpoint
-        )
+        return enumerate_exactly(problem, threads=threads, progress=progress, checkpoint=checkpoint)
     return evolve(problem, evaluations=evaluations, seed=seed, progress=progress)
 
 
 def seconds_to_enumerate(problem: Problem, threads: int | None = None) -> float:
     """Estimate how long an exact search takes, from the rate on points across the whole space."""
-    space = problem.space
-    took = 0.0
-    for sample in (64, 2**14):  # the first call also pays for imports
-        points = np.unique(np.linspace(0, space.size - 1, sample).astype(np.int64))
-        began = time.perf_counter()
-        candidates = points[space.valid(points)]
-        if len(candidates):
-            problem.evaluate(space.at(candidates))
-        took = (time.perf_counter() - began) / len(points)
-    return took * space.size / (threads or os.cpu_count() or 1)
+    problem.check()  # the first call also pays for imports
+    began = time.perf_counter()
+    candidates = problem.sample(_SAMPLE)
+    if len(candidates):
+        problem.evaluate(problem.space.at(candidates))
+    took = time.perf_counter() - began
+    points = problem.space.size
+    return took * points / min(_SAMPLE, points) / (threads or os.cpu_count() or 1)

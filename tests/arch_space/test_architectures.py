@@ -102,7 +102,7 @@ def test_columns_of_constants_keep_the_length_of_a_table():
     assert len(table()[1:].width) == 1
 
 
-def test_columns_are_read_only_and_the_callers_array_is_not():
+def test_columns_are_read_only_and_the_callers_array_stays_its_own():
     layers = np.array([1, 2])
     frozen = Architectures(**DENSE | dict(layers=layers))
     with pytest.raises(ValueError, match="read-only"):
@@ -114,8 +114,7 @@ def test_rows_as_dictionaries_round_trip():
     models = [DENSE | dict(weight_format="int4"), MOE | dict(window=8, window_share=0.5)]
     built = Architectures.from_rows(models)
     again = Architectures.from_rows([built.row(i) for i in range(2)])
-    for name in columns():
-        assert np.array_equal(getattr(built, name), getattr(again, name)), name
+    assert [again.row(i) for i in range(2)] == [built.row(i) for i in range(2)]
     assert built.row(0)["weight_format"] == "int4"
     assert built.row(1)["vocabulary"] == 100
     assert list(built.to_frame()["weight_format"]) == ["int4", "fp16"]

@@ -38,6 +38,17 @@ def test_front_is_what_the_definition_says(points):
     assert non_dominated(points).tolist() == slow_front(points)
 
 
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_front_of_many_points_with_ties_is_what_the_definition_says(k):
+    points = np.random.default_rng(k).integers(0, 30, (1500, k)).astype(float)
+    points[::7, 0] = np.inf
+    no_worse = (points[:, None] <= points).all(axis=2)
+    better = (points[:, None] < points).any(axis=2)
+    repeats = np.triu((points[:, None] == points).all(axis=2), 1).any(axis=0)
+    expected = ~(no_worse & better).any(axis=0) & ~repeats
+    np.testing.assert_array_equal(non_dominated(points), expected)
+
+
 @settings(max_examples=300)
 @given(tables(), st.randoms())
 def test_sieve_takes_out_nothing_but_dominated_points(points, random):

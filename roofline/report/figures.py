@@ -1,0 +1,474 @@
+"""Figures for a paper: a front with known models beside it, a candidate under its roofs.
+
+Drawn without pyplot, so that no display and no state is needed; the caller saves what is returned.
+Colours are those of Okabe and Ito, told apart by every common form of colour vision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import matplotlib.style
+import numpy as np
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.offsetbox import AnchoredText
+from matplotlib.text import Text
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+
+from roofline.report.points import PHASES, Axis, Roofline, axis, say
+from spec_files import format_quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+
+    from roofline.search.sweep import SweepRun
+
+Array = np.ndarray
+
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+INK, GREY, FAINT = "#222222", "#6B6B6B", "#B8B8B8"
+FRONT, BEYOND = "Front", "Front, beyond the law's data"
+PHASE_COLOURS = dict(zip(PHASES, (BLUE, ORANGE), strict=True))
+
+_STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.fonttype": "none",
+}
+
+
+# Where a label may stand: directions from its point and distances in points, the preferred first.
+_DIRECTIONS = ((1, 0), (0.8, 0.8), (0.8, -0.8), (0, 1), (0, -1), (-0.8, 0.8), (-0.8, -0.8), (-1, 0))
+_DISTANCES = (6, 10, 16, 26, 38, 52)
+
+
+def front_figure(run: SweepRun) -> Figure:
+    """Draw a run's front with the known models that fit the device placed on it.
+
+    Two objectives make one panel, a third is its colour; with more, the first is drawn against
+    each of the others. Members beyond the law's data are diamonds; what a limit forbids is shaded.
+    """
+    names = list(dict.fromkeys((*run.objectives, "tpot", "loss")))
+    y, *across = [axis(name, run.front) for name in names[: max(2, len(run.objectives))]]
+    colour = across.pop() if len(across) == 2 else None
+    columns = min(len(across), 3)
+    rows = -(-len(across) // columns)
+    size = (6.6, 4.6) if len(across) == 1 else (3.6 * columns, 3.4 * rows + 0.6)
+    with mpl.style.context(["default", _STYLE]):
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        panels = list(grid.flat[: len(across)])
+        for unused in grid.flat[len(across) :]:
+            unused.remove()
+        for panel, x in zip(panels, across, strict=True):
+            _frame(panel, run, x, y)
+            _members(panel, run, x, y, colour)
+            _known_models(panel, run, x, y)
+            _picks(panel, run, x, y)
+            panel.set_xlabel(x.label)
+        for panel in grid[:, 0]:
+            panel.set_ylabel(y.label)
+        figure.suptitle(_title(run), x=0.01, ha="left", fontsize=9, color=INK, linespacing=1.5)
+        _legend_below(figure, panels, GREY if colour else BLUE)
+        figure.draw_without_rendering()
+        if len(panels) == 1:
+            _name_front(panels[0], run, across[0], y)
+    return figure
+
+
+def _title(run: SweepRun) -> str:
+    """Say what ran where, and under which limits."""
+    work = run.workload
+    inputs = f"prompt {work.prompt}, {work.generate} tokens generated, batch {work.batch}"
+    limits = [f"{name} at most {say(name, limit)}" for name, limit in run.constraints.items()]
+    return f"{run.device.title} ({run.processor})\n" + "; ".join([inputs, *limits])
+
+
+def _members(panel: Axes, run: SweepRun, x: Axis, y: Axis, colour: Axis | None) -> None:
+    """Draw the members of a front: circles, and diamonds for those beyond the law's data."""
+    front, place = run.front, _placer(x, y)
+    if len(run.objectives) == 2:
+        steps = place(front.sort_values(x.column))
+        panel.step(*steps, where="post", color=FAINT, lw=1, zorder=1)
+    inside = front["in_range"].to_numpy(dtype=bool)
+    for rows, marker, label in ((inside, "o", FRONT), (~inside, "D", BEYOND)):
+        if not rows.any():
+            continue
+        style: dict[str, Any] = {"facecolors": BLUE if marker == "o" else "white"}
+        style |= {"edgecolors": BLUE, "lw": 0.8}
+        if colour is not None:
+            values = front[colour.column].to_numpy(dtype=float) / colour.scale
+            norm = LogNorm if colour.log else Normalize
+            scale = norm(np.nanmin(values), np.nanmax(values))
+            style = {"c": values[rows], "cmap": "cividis", "norm": scale}
+        drawn = panel.scatter(
+            *place(front[rows]), s=12, marker=marker, label=label, zorder=2, **style
+        )
+    if colour is not None:
+        bar = panel.figure.colorbar(drawn, ax=panel, pad=0.02, aspect=30, label=colour.label)
+        bar.outline.set_visible(False)
+
+
+def _known_models(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
+    """Draw the reference models that fit the device."""
+    models = run.references[run.references["fits"].astype(bool)]
+    formats = models["weight_format"].unique()
+    panel.scatter(
+        *_placer(x, y)(models), s=24, marker="s", facecolors="white", edgecolors=INK, lw=0.9,
+        label=f"Known models in {formats[0]}" if len(formats) == 1 else "Known models", zorder=3,
+    )  # fmt: skip
+
+
+def _picks(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
+    """Mark the member that is recommended, and the next one."""
+    marks: list[tuple[int | None, str, str, int, str]] = [
+        (run.knee, "Knee", "*", 170, ORANGE),
+        (run.runner_up, "Runner-up", "^", 45, GREEN),
+    ]
+    for row, label, marker, size, paint in marks:
+        if row is not None:
+            panel.scatter(
+                *_placer(x, y)(run.front.iloc[[row]]), s=size, marker=marker, color=paint,
+                edgecolors="white", lw=0.8, label=label, zorder=5,
+            )  # fmt: skip
+
+
+def _name_front(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
+    """Name the picks, and as many of the known models as there is room for."""
+    place = _placer(x, y)
+    picks = [
+        _name(panel, label, np.ravel(place(run.front.iloc[[row]])), colour)
+        for row, label, colour in ((run.knee, "Knee", ORANGE), (run.runner_up, "Runner-up", GREEN))
+        if row is not None
+    ]
+    _place_labels(panel, picks)
+    models = run.references[run.references["fits"].astype(bool)]
+    (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
+    names = [
+        _name(panel, name, at, INK)
+        for name, *at in zip(models["name"], *place(models), strict=True)
+        if left < at[0] < right and low < at[1] < high
+    ]
+    _place_labels(panel, names, distances=_DISTANCES[:4], drop=True)
+
+
+def _legend_below(figure: Figure, panels: list[Axes], colour: str) -> None:
+    """Draw one legend for all panels, each kind of mark once."""
+    marks = {}
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        marks |= dict(zip(labels, handles, strict=True))
+    for label, marker, face in ((FRONT, "o", colour), (BEYOND, "D", "white")):
+        if label in marks:
+            marks[label] = Line2D([], [], marker=marker, ls="", ms=4, mfc=face, mec=colour)
+    figure.legend(
+        marks.values(), marks.keys(), loc="outside lower left", ncols=min(len(marks), 6),
+        handletextpad=0.3, columnspacing=1.2,
+    )  # fmt: skip
+
+
+def _placer(x: Axis, y: Axis) -> Callable[[pd.DataFrame], tuple[Array, Array]]:
+    """Return a function from a table to its coordinates in the units of two axes."""
+
+    def place(table: pd.DataFrame) -> tuple[Array, Array]:
+        return (
+            table[x.column].to_numpy(dtype=float) / x.scale,
+            table[y.column].to_numpy(dtype=float) / y.scale,
+        )
+
+    return place
+
+
+def _frame(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
+    """Scale the axes to the front, and shade what the run's limits forbid."""
+    for side, shown in (("x", x), ("y", y)):
+        values = run.front[shown.column].to_numpy(dtype=float) / shown.scale
+        low, high = np.nanmin(values), np.nanmax(values)
+        limit = run.constraints.get(shown.objective, np.inf) / shown.scale
+        if limit < 3 * high:
+            high = max(high, limit)
+        scale = getattr(panel, f"{side}axis")
+        if shown.log:
+            panel.set(**{f"{side}scale": "log"})
+            margin = (high / low) ** 0.08
+            low, high = low / margin, high * margin
+            scale.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1e3 else (1,)))
+            scale.set_major_formatter(ScalarFormatter())
+            scale.set_minor_formatter(NullFormatter())
+        else:
+            margin = 0.08 * (high - low) or 0.1 * high
+            low, high = low - margin, high + margin
+            scale.set_major_locator(MaxNLocator(6))
+        panel.set(**{f"{side}lim": (low, high)})
+        if limit < high:
+            line, span = (
+                (panel.axvline, panel.axvspan) if side == "x" else (panel.axhline, panel.axhspan)
+            )
+            line(limit, color=GREY, lw=1, ls="--", zorder=1, label="Limit")
+            span(limit, high, color=GREY, alpha=0.12, lw=0, zorder=0)
+    panel.grid(color=FAINT, alpha=0.35, lw=0.5)
+
+
+def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
+    """Draw the operators of one candidate under the roofs of its processor.
+
+    Faint roofs are the data sheet's, dark ones what the efficiencies leave of them; the area of a
+    marker is its share of the phase's time. Operators without FLOPs or without DRAM traffic have no
+    place on the axes and are listed in a corner.
+    """
+    table = points.operators
+    placed = table[(table["flops"] > 0) & np.isfinite(table["intensity"])]
+    with mpl.style.context(["default", _STYLE]):
+        figure = Figure(figsize=(7.2, 5.0), layout="constrained")
+        panel = figure.subplots()
+        panel.set(xscale="log", yscale="log")
+        _roofs(panel, points, placed)
+        labels = []
+        for phase, colour in PHASE_COLOURS.items():
+            rows = placed[placed["phase"] == phase].sort_values("share", ascending=False)
+            panel.scatter(
+                rows["intensity"], rows["attained"], s=_area(rows["share"]), color=colour,
+                alpha=0.75, edgecolors="white", lw=0.8, zorder=3, label=phase.capitalize(),
+            )  # fmt: skip
+            for name, share, *at in rows[["operator", "share", "intensity", "attained"]].itertuples(
+                index=False
+            ):
+                words = f"{name.replace('_', ' ')} {_percent(share)}"
+                labels.append(_name(panel, words, at, colour))
+        panel.set_xlabel("Operational intensity (FLOP per byte of DRAM traffic)")
+        panel.set_ylabel("Attained performance (FLOP/s)")
+        panel.yaxis.set_major_formatter(EngFormatter())
+        panel.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        figure.suptitle(title or points.title, x=0.01, ha="left", fontsize=10, color=INK)
+        handles = [
+            Line2D(
+                [], [], marker="o", ls="", color=colour, ms=7, alpha=0.75, label=phase.capitalize()
+            )
+            for phase, colour in PHASE_COLOURS.items()
+        ]
+        handles += [
+            Line2D([], [], color=INK, lw=1.3, label="Attainable roof"),
+            Line2D([], [], color=FAINT, lw=1.1, label="Data-sheet roof"),
+        ]
+        panel.legend(handles=handles, loc="upper left")
+        note = "Area of a marker: share of the phase's time"
+        panel.add_artist(
+            AnchoredText(
+                "\n".join([*_unplaced(points), note]), loc="lower right", frameon=False, pad=0,
+                prop={"size": 7.5, "color": GREY, "linespacing": 1.4, "multialignment": "right"},
+            )
+        )  # fmt: skip
+        figure.draw_without_rendering()
+        _name_roofs(panel, points)
+        _place_labels(panel, labels)
+    return figure
+
+
+def _roofs(panel: Axes, points: Roofline, placed: pd.DataFrame) -> None:
+    """Draw the roofs over a range that holds the operators and every ridge point."""
+    peaks, dram = points.peaks, points.bandwidths.iloc[0]
+    ridges = peaks[["ridge", "attainable_ridge"]].to_numpy().ravel()
+    spots = np.concatenate([placed["intensity"].to_numpy(), ridges])
+    left, right = spots.min() / 12, spots.max() * 25
+    low = np.nanmin([placed["attained"].min(), left * dram["attainable"]])
+    panel.set(xlim=(left, right), ylim=(low / 2, peaks["nominal"].max() * 5))
+    for kind, colour, width in (("nominal", FAINT, 1.1), ("attainable", INK, 1.3)):
+        for peak in peaks[kind]:
+            panel.plot([peak / dram[kind], right], [peak, peak], color=colour, lw=width, zorder=1)
+        ends = np.array([left, peaks[kind].max() / dram[kind]])
+        panel.plot(ends, ends * dram[kind], color=colour, lw=width, zorder=1)
+    for level in points.bandwidths["nominal"].iloc[1:]:
+        ends = np.array([left, max(left, peaks["nominal"].max() / level)])
+        panel.plot(ends, ends * level, color=FAINT, lw=1.1, ls=":", zorder=1)
+
+
+def _name_roofs(panel: Axes, points: Roofline) -> None:
+    """Write each rate along its roof: what the data sheet says above, what is attainable below.
+
+    The angle of a slope is known only once the layout is.
+    """
+    (left, right), (_, top) = panel.get_xlim(), panel.get_ylim()
+    for peak in points.peaks.itertuples():
+        nominal = format_quantity(peak.nominal, "compute")
+        attainable = format_quantity(peak.attainable, "compute")
+        _write(panel, f"{peak.format} {nominal}", (right, peak.nominal), GREY)
+        _write(panel, f"{attainable} attainable", (right, peak.attainable), INK, below=True)
+    (x0, y0), (x1, y1) = panel.transData.transform([(left, 1.0), (right, right / left)])
+    angle = float(np.degrees(np.arctan2(y1 - y0, x1 - x0)))
+    start = left * 1.25
+    for level in points.bandwidths.itertuples():
+        nominal = f"{level.level} {format_quantity(level.nominal, 'bandwidth')}"
+        if start * level.nominal < top / 30:  # else there is no room to write
+            _write(panel, nominal, (start, start * level.nominal), GREY, angle)
+        if level.attainable < level.nominal:
+            attainable = f"{format_quantity(level.attainable, 'bandwidth')} attainable"
+            _write(panel, attainable, (start, start * level.attainable), INK, angle, below=True)
+
+
+def _write(
+    panel: Axes,
+    words: str,
+    at: tuple[float, float],
+    colour: str,
+    angle: float | None = None,
+    below: bool = False,
+) -> None:
+    """Write beside a roof: at its right end where it is flat, from its left end where it slopes."""
+    panel.annotate(
+        words, at, xytext=(0, -3 if below else 3), textcoords="offset points", fontsize=7.5,
+        color=colour, rotation=angle or 0.0, rotation_mode="anchor",
+        ha="right" if angle is None else "left", va="top" if below else "bottom",
+    ).set_in_layout(False)  # fmt: skip
+
+
+def _unplaced(points: Roofline) -> list[str]:
+    """Say what takes time without a place on the axes."""
+    table = points.operators
+    lines = []
+    for words, rows in (
+        ("no FLOPs", table["flops"] == 0),
+        ("on chip", np.isinf(table["intensity"])),
+    ):
+        shares = table[rows].pivot_table("share", "operator", "phase", "sum", sort=False)
+        for name, found in shares.iterrows():
+            lines.append(f"{_words(name)} ({words}): {_by_phase(found.to_dict())}")
+    fixed = {phase: points.fixed_share(phase) for phase in PHASES}
+    if max(fixed.values()) > 1e-6:
+        lines.append(f"Fixed time of each pass: {_by_phase(fixed)}")
+    return lines
+
+
+def _by_phase(shares: dict[Any, float]) -> str:
+    return ", ".join(f"{_percent(shares[p])} of {p}" for p in PHASES if shares.get(p, 0.0) > 0)
+
+
+def _words(name: Any) -> str:
+    return str(name).replace("_", " ").capitalize()
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "<1%"
+
+
+def _area(share: Any) -> Any:
+    """Area of a marker in square points; none so small that it is lost."""
+    return 14.0 + 620.0 * share
+
+
+def _name(panel: Axes, words: str, at: Any, colour: str) -> Annotation:
+    """Name a point; `_place_labels` finds where."""
+    label = panel.annotate(
+        words, tuple(at), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+        fontsize=7.5, color=colour, zorder=6, arrowprops={"arrowstyle": "-", "lw": 0.5,
+        "color": colour, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2},
+    )  # fmt: skip
+    label.set_in_layout(False)
+    return label
+
+
+def _place_labels(
+    panel: Axes,
+    labels: list[Annotation],
+    distances: tuple[int, ...] = _DISTANCES,
+    drop: bool = False,
+) -> None:
+    """Move each label beside its point, to where it covers least. The layout must be known.
+
+    drop: remove a label that can stand only on top of something. Greedy, in the order given:
+    O(labels x places x obstacles).
+    """
+    to_points = 72.0 / panel.get_figure(root=True).dpi
+    frame = panel.get_window_extent()
+    markers, lines = _marker_boxes(panel), _line_pixels(panel)
+    fixed: list[Artist] = [text for text in panel.texts if text not in labels]
+    fixed += [artist for artist in panel.artists if isinstance(artist, AnchoredText)]
+    if (legend := panel.get_legend()) is not None:
+        fixed.append(legend)
+    taken = np.array([_extent(artist) for artist in fixed]).reshape(-1, 4)
+    for label in labels:
+        left, low, right, high = _extent(label)
+        half = np.array([right - left, high - low]) / 2 + 1
+        point = panel.transData.transform(label.xy)
+        best: tuple[float, Any] = (np.inf, None)
+        for distance, direction in product(distances, _DIRECTIONS):
+            shift = np.array(direction) * (half + distance / to_points)
+            box = np.concatenate([point + shift - half, point + shift + half])
+            leader = _along(point, point + shift * distance / (distance + half.min() * to_points))
+            outside = np.any(box[:2] < frame.min) or np.any(box[2:] > frame.max)
+            cost = (
+                1000 * (outside + _overlaps(box, taken).sum())
+                + 100 * _overlaps(box, markers).sum()
+                + 30 * _overlaps(leader, taken).sum()
+                + 4 * _overlaps(box, lines).sum()
+                + distance
+            )
+            if cost < best[0]:
+                best = (cost, (shift, box, leader))
+        if drop and best[0] >= 100:
+            label.remove()
+            continue
+        shift, box, leader = best[1]
+        label.set_position(tuple(shift * to_points))
+        taken = np.vstack([taken, box])
+        lines = np.vstack([lines, leader])
+
+
+def _extent(artist: Artist) -> Array:
+    """Left, bottom, right and top of an artist in pixels; of a label without its leader."""
+    extent = artist.get_window_extent()  # also brings a label's text to where its point is
+    if isinstance(artist, Text):
+        extent = Text.get_window_extent(artist)
+    return np.asarray(extent.extents)
+
+
+def _overlaps(some: Array, others: Array) -> Array:
+    """Return which pairs of boxes (left, bottom, right, top) share area."""
+    some = np.atleast_2d(some)[:, None]
+    return np.all((others[:, :2] < some[..., 2:]) & (others[:, 2:] > some[..., :2]), axis=-1)
+
+
+def _marker_boxes(panel: Axes) -> Array:
+    """Return the extents of all scatter markers, in pixels."""
+    boxes = [np.empty((0, 4))]
+    for drawn in panel.collections:
+        centres = panel.transData.transform(drawn.get_offsets())
+        radius = np.sqrt(drawn.get_sizes()).reshape(-1, 1) / 2 * panel.figure.dpi / 72
+        boxes.append(np.hstack([centres - radius, centres + radius]))
+    return np.vstack(boxes)
+
+
+def _line_pixels(panel: Axes) -> Array:
+    """Return points along all lines, a few pixels apart, as boxes without area."""
+    pixels = [np.empty((0, 4))]
+    for line in panel.lines:
+        path = line.get_transform().transform(line.get_xydata())
+        pixels += [_along(start, end) for start, end in pairwise(path)]
+    return np.vstack(pixels)
+
+
+def _along(start: Array, end: Array) -> Array:
+    """Return points from one pixel to another, a few pixels apart, as boxes without area."""
+    steps = int(min(np.hypot(*(end - start)) // 4 + 2, 2000))
+    points = np.linspace(start, end, steps)
+    return np.hstack([points, points])

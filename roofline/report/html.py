@@ -1,0 +1,306 @@
+"""The report of a run: one page that needs no network, with its data, its figures and its sources."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arch_space.architectures import Architectures, columns, defaults
+from roofline.report.points import PHASES, Axis, Roofline, axis, say
+from roofline.search.objectives import OBJECTIVES
+from roofline.search.sweep import COLUMNS
+from spec_files import format_quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hardware_specs.figures import Figure
+    from roofline.search.sweep import SweepRun
+
+_HERE = Path(__file__).parent
+_DIGITS = 6  # significant ones that the page keeps of a float
+
+_KEPT = (
+    "tokens_per_s", "parameters", "active_parameters", "weight_bytes", "kv_cache_bytes",
+    "prefill_bound", "decode_bound", "bound", "in_range", "out_of_range",
+)  # fmt: skip
+_ALWAYS = ("layers", "width", "query_heads", "kv_heads", "experts", "weight_format")
+
+
+def report_html(run: SweepRun, points: Mapping[int, Roofline]) -> str:
+    """Return a page that shows a run: what to train, the front, its members, and every input.
+
+    points: rooflines by row of the front; members without one are shown without it. The page carries
+    plotly.js and loads nothing.
+    """
+    from plotly.offline import get_plotlyjs
+
+    work = run.workload
+    return Template(_text("template.html")).substitute(
+        title=escape(f"{run.space_title}, on {run.device.title}"),
+        subtitle=escape(
+            f"Processor {run.processor}; prompt of {work.prompt} tokens, {work.generate} generated, "
+            f"batch {work.batch}; minimised: {', '.join(run.objectives)}; losses by: {run.law_title}"
+        ),
+        summary=_summary(run),
+        inputs=_inputs(run),
+        data=_json(_data(run, points)),
+        style=_text("report.css"),
+        script=_text("report.js"),
+        plotly=get_plotlyjs(),
+    )
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def shape(row: Mapping[str, Any]) -> str:
+    """Say in words what a candidate is."""
+    parts = [
+        f"{row['layers']} layers of width {row['width']}",
+        f"{row['query_heads']} query heads over {row['kv_heads']} KV heads of size {row['head_size']}",
+    ]
+    if row["kv_rank"] > 0:
+        parts.append(f"a latent cache of rank {row['kv_rank']}")
+    if row["window_share"] > 0:
+        parts.append(f"{row['window_share']:.0%} of the layers within {row['window']} tokens")
+    if row["experts"] > 1:
+        experts = f"{row['experts']} experts of width {row['expert_width']}"
+        shared = f" and {row['shared_experts']} shared" if row["shared_experts"] else ""
+        parts.append(f"{experts} of which a token uses {row['experts_per_token']}{shared}")
+    else:
+        parts.append(f"a feed-forward network of width {row['ffn_width']}")
+    return ", ".join([*parts, f"weights in {row['weight_format']}"])
+
+
+def _summary(run: SweepRun) -> str:
+    """Say what to train, what binds it, what comes next, and what to be wary of; HTML."""
+    knee = run.front.loc[run.knee]
+    quantities = [
+        f"{a.title.lower()} {a.say(knee[a.column])}" for a in _axes(run) if a.objective != "memory"
+    ]
+    size = f"{_count(knee['parameters'])} parameters"
+    if knee["active_parameters"] < knee["parameters"]:
+        size += f", {_count(knee['active_parameters'])} of them active per token"
+    usable = run.device.memory.dram.usable_bytes
+    lines = [
+        ("", f"Train member {run.knee}, the knee of the front: {shape(knee)}. That is {size}."),
+        ("", f"Predicted: {', '.join(quantities)}; {knee['tokens_per_s']:.3g} tokens per second; "
+             f"{say('memory', knee['memory_bytes'])} of the {say('memory', usable)} of memory that a "
+             f"model may take."),
+        ("", f"What binds: {_bound(knee['prefill_bound'])} in prefill, {_bound(knee['decode_bound'])} "
+             f"in decode, {_bound(knee['bound'])} over the whole request."),
+    ]  # fmt: skip
+    if run.runner_up is not None:
+        other = run.front.loc[run.runner_up]
+        changes = ", ".join(_change(a, knee, other) for a in _axes(run))
+        lines.append(
+            ("", f"Runner-up, member {run.runner_up}: {shape(other)}. Against the knee: {changes}.")
+        )
+    if not knee["in_range"]:
+        lines.append(("warning", f"The knee lies beyond the data of the loss law, so that its loss is an "
+                      f"extrapolation: {knee['out_of_range']}."))  # fmt: skip
+    beyond = int((~run.front["in_range"].astype(bool)).sum())
+    if beyond:
+        lines.append(("warning", f"{beyond} of the {len(run.front)} members lie beyond the data of the "
+                      "loss law; the front marks them."))  # fmt: skip
+    lines.append(_basis(run))
+    return "\n".join(
+        f'<p class="{kind}">{escape(line)}</p>' if kind else f"<p>{escape(line)}</p>"
+        for kind, line in lines
+    )
+
+
+_BOUNDS = {"compute": "computation", "memory": "memory traffic", "overhead": "fixed overheads"}
+
+
+def _bound(word: str) -> str:
+    return _BOUNDS[word]
+
+
+def _change(shown: Axis, before: pd.Series, after: pd.Series) -> str:
+    """Say how one objective changes from one candidate to another."""
+    old, new = float(before[shown.column]), float(after[shown.column])
+    if shown.objective == "loss":
+        return f"loss {new - old:+.3g} nats per token"
+    return f"{shown.title.lower()} {new / old - 1:+.1%}"
+
+
+def _basis(run: SweepRun) -> tuple[str, str]:
+    """Say what the device's efficiencies rest on; a warning where any of them is a prior."""
+    chip = run.device.processor(run.processor)
+    efficiency = chip.efficiency
+    figures = {
+        "compute": efficiency.compute,
+        "memory": efficiency.memory,
+        "KV cache": efficiency.cache,
+        "kernel launch": chip.kernel_launch,
+        "fixed time of a pass": chip.step_overhead,
+    }
+    known = {name: figure for name, figure in figures.items() if figure is not None}
+    said = ", ".join(f"{name} {_value(figure)} ({figure.basis})" for name, figure in known.items())
+    priors = [name for name, figure in known.items() if figure.basis == "prior"]
+    if not priors:
+        return "", f"Efficiencies of the device: {said}."
+    return "warning", (
+        f"Efficiencies of the device: {said}. A prior is typical of the class of the device and not "
+        "measured on it: trust the order of the members more than their times."
+    )
+
+
+def _inputs(run: SweepRun) -> str:
+    """Every input of the run, and every figure of the device with its source; HTML."""
+    inputs = {
+        "space": run.space_title,
+        "loss law": run.law_title,
+        "device": f"{run.device.title}, processor {run.processor}",
+        **{f"workload: {name}": value for name, value in run.workload.to_dict().items()},
+        "minimised": ", ".join(run.objectives),
+        **{f"limit on {name}": say(name, limit) for name, limit in run.constraints.items()},
+        **{f"search: {name.replace('_', ' ')}": value for name, value in run.summary.items()},
+    }
+    sources = run.device.sources
+    rows = []
+    for path, figure in run.device.figures():
+        if path[0] == "processors" and path[1] != run.processor:
+            continue
+        source = sources[figure.source]
+        name = " ".join(str(part).replace("_", " ") for part in path if part != "processors")
+        rows.append((name, _value(figure), _interval(figure), figure.basis, source.title,
+                     source.where, source.date, figure.note or ""))  # fmt: skip
+    heads = (
+        "Figure of the device",
+        "Value",
+        "Interval",
+        "Basis",
+        "Source",
+        "Where",
+        "Date",
+        "Note",
+    )
+    return "\n".join(
+        [
+            "<details open><summary>The run</summary>",
+            _table(("Input", "Value"), [(name, _plain(value)) for name, value in inputs.items()]),
+            "</details><details open><summary>The device</summary>",
+            _table(heads, rows),
+            "</details>",
+        ]
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col" class="text">{escape(name)}</th>' for name in heads)
+    body = "\n".join(
+        "<tr>" + "".join(f'<td class="text">{escape(cell)}</td>' for cell in row) + "</tr>"
+        for row in rows
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+    return f'<div class="scroll">{table}</div>'
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    return str(value)
+
+
+def _value(figure: Figure) -> str:
+    return format_quantity(figure.value, figure.dimension)
+
+
+def _interval(figure: Figure) -> str:
+    if figure.low is None and figure.high is None:
+        return ""
+    ends = [
+        "…" if end is None else format_quantity(end, figure.dimension)
+        for end in (figure.low, figure.high)
+    ]
+    return " to ".join(ends)
+
+
+def _count(number: float) -> str:
+    for scale, word in ((1e9, "billion"), (1e6, "million")):
+        if number >= scale:
+            return f"{number / scale:.3g} {word}"
+    return f"{number:,.0f}"
+
+
+def _axes(run: SweepRun) -> list[Axis]:
+    """Return an axis for every objective that is known of the members, the run's own first."""
+    names = dict.fromkeys((*run.objectives, *OBJECTIVES))
+    return [axis(n, run.front) for n in names if np.isfinite(run.front[COLUMNS[n]]).any()]
+
+
+def _data(run: SweepRun, points: Mapping[int, Roofline]) -> dict[str, Any]:
+    """Gather what the page's script shows, columns as lists."""
+    front, references = run.front, run.references
+    axes = _axes(run)
+    names = [shown.objective for shown in axes]
+    about = {f.name: f.metadata.get("about", "") for f in fields(Architectures)}
+    told = [
+        name for name in columns() if name in front and (name in _ALWAYS or _varies(front, name))
+    ]
+    measured = [shown.column for shown in axes]
+    known = references[references["fits"].astype(bool)]
+    return {
+        "axes": [asdict(shown) for shown in axes],
+        "objectives": [*run.objectives, *(n for n in names if n not in run.objectives)][:2],
+        "limits": dict(run.constraints),
+        "knee": run.knee,
+        "runner_up": run.runner_up,
+        "fields": [{"column": name, "about": about[name]} for name in told],
+        "front": front[[*dict.fromkeys([*measured, *_KEPT, *told])]].to_dict("list")
+        | {"shape": [shape(row) for row in front.to_dict("records")]},
+        "references": known[
+            ["name", *measured, "weight_format", "in_range", "out_of_range"]
+        ].to_dict("list"),
+        "rooflines": {
+            row: {
+                "operators": found.operators.to_dict("records"),
+                "peaks": found.peaks.to_dict("records"),
+                "bandwidths": found.bandwidths.to_dict("records"),
+                "fixed": {phase: found.fixed_share(phase) for phase in PHASES},
+            }
+            for row, found in points.items()
+        },
+    }
+
+
+def _varies(front: pd.DataFrame, name: str) -> bool:
+    """Tell whether a column says more than that every member has its default value."""
+    if name not in defaults() or name.endswith("_format"):
+        return True
+    return bool((front[name] != defaults()[name]).any())
+
+
+def _json(data: Any) -> str:
+    """Write data so that it can stand inside a script element: no `<`, no NaN, short floats."""
+    text = json.dumps(_short(data), allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _short(value: Any) -> Any:
+    """Return plain values with floats rounded; None for what is not a finite number."""
+    if isinstance(value, Mapping):
+        return {str(key): _short(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,207 @@
+"""What figures show, computed before they are drawn: operators under roofs, axes with units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from arch_space.formats import compute_format
+from roofline.engine import BOUNDS
+from roofline.operators import OPERATORS
+from roofline.search.sweep import COLUMNS, DIMENSIONS
+from spec_files import format_quantity, parse_quantity
+
+if TYPE_CHECKING:
+    from arch_space.architectures import Architectures
+    from hardware_specs import Device
+    from hardware_specs.device import Processor
+    from roofline.engine import Estimate
+
+PHASES = ("prefill", "decode")
+
+WIDE = 10.0
+"""Quantities that span more than this factor are drawn on a logarithmic axis."""
+
+_TITLES = {
+    "loss": "Loss",
+    "ttft": "Time to first token",
+    "tpot": "Time per output token",
+    "latency": "Latency",
+    "energy": "Energy",
+    "memory": "Memory",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Roofline:
+    """The operators of one candidate, and the roofs of the processor that runs it.
+
+    operators: one row an operator and phase: phase, operator, flops, bytes (DRAM traffic), time
+    (seconds), intensity (FLOP/byte; infinite where nothing leaves the chip), attained (FLOP/s),
+    share (of the phase's time), bound, and format (what its products run in; empty where there are
+    none or it is not known). Decode is its first step.
+    peaks: one row a number format: nominal and attainable FLOP/s, and the ridge points (FLOP/byte)
+    where DRAM meets each. bandwidths: one row a memory level: nominal and attainable bytes/s.
+    """
+
+    title: str
+    operators: pd.DataFrame
+    peaks: pd.DataFrame
+    bandwidths: pd.DataFrame
+
+    def fixed_share(self, phase: str) -> float:
+        """Share of a phase's time that no operator takes: the fixed time of each pass."""
+        rows = self.operators[self.operators["phase"] == phase]
+        return max(0.0, 1.0 - float(rows["share"].sum()))
+
+    def _repr_html_(self) -> str:
+        return str(self.operators._repr_html_())  # type: ignore[operator]
+
+
+def roofline_points(
+    estimate: Estimate,
+    device: Device,
+    processor: str | None = None,
+    row: int = 0,
+    arch: Architectures | None = None,
+) -> Roofline:
+    """Place the operators of one estimated candidate under the roofs of its processor.
+
+    estimate: made with its breakdown. processor: which of the device's; its default one if None.
+    arch: the candidates that were estimated; where given, operators are labelled with the number
+    format they run in, and only the peaks of those formats are kept.
+    Raises ValueError for an estimate without operators.
+    """
+    if not estimate.operators:
+        raise ValueError("the estimate has no operators: make it with breakdown=True")
+    chip = device.processor(processor)
+    formats = {} if arch is None else _formats_of(arch[row])
+    operators = _operators(estimate, row, formats)
+    used = operators.loc[operators["flops"] > 0, "format"] if formats else chip.peaks
+    return Roofline(
+        title=f"{device.title}, {chip.title}",
+        operators=operators,
+        peaks=_peaks(device, chip, used),
+        bandwidths=_bandwidths(device, chip),
+    )
+
+
+def _formats_of(arch: Architectures) -> dict[str, str]:
+    """Return the number format that the products of each operator of one candidate run in."""
+    stored = {
+        "weights": arch.weight_format,
+        "head": arch.embedding_format,
+        "cache": arch.kv_format,
+    }
+    return {
+        operator.name: compute_format(arch.activation_format[0], stored[operator.operands][0])
+        for operator in OPERATORS
+        if operator.operands in stored
+    }
+
+
+def _operators(estimate: Estimate, row: int, formats: dict[str, str]) -> pd.DataFrame:
+    names = ("flops", "bytes", "compute_time", "memory_time", "time")
+    table = pd.DataFrame(
+        [
+            {"phase": found.phase, "operator": found.name}
+            | {name: float(getattr(found, name)[row]) for name in names}
+            for found in estimate.operators
+        ]
+    )
+    table = table[table["time"] > 0].reset_index(drop=True)
+    passes = {"prefill": float(estimate.ttft[row]), "decode": float(estimate.tpot_first[row])}
+    # Operators of an ideal pass overlap, so that their times add up to more than the pass takes.
+    together = table.groupby("phase")["time"].transform("sum")
+    whole = np.maximum(together, table["phase"].map(passes))
+    compute, memory = table.pop("compute_time"), table.pop("memory_time")
+    sides = (compute, memory, table["time"] - np.maximum(compute, memory))
+    with np.errstate(divide="ignore"):
+        intensity = np.where(table["flops"] > 0, table["flops"] / table["bytes"], 0.0)
+    return table.assign(
+        intensity=intensity,
+        attained=table["flops"] / table["time"],
+        share=table["time"] / whole,
+        bound=np.array(BOUNDS)[np.argmax(sides, axis=0)],
+        format=table["operator"].map(formats).fillna(""),
+    )
+
+
+def _peaks(device: Device, chip: Processor, used: Iterable[str]) -> pd.DataFrame:
+    dram = device.memory.dram.bandwidth.value
+    share = chip.efficiency.compute.value
+    rows = []
+    for name in dict.fromkeys(used):
+        peak = chip.peak(name)
+        ridge = peak / dram
+        rows.append(
+            {
+                "format": name,
+                "nominal": peak,
+                "attainable": peak * share,
+                "ridge": ridge,
+                "attainable_ridge": ridge * share / chip.efficiency.memory.value,
+            }
+        )
+    return pd.DataFrame(rows).sort_values("nominal", ascending=False, ignore_index=True)
+
+
+def _bandwidths(device: Device, chip: Processor) -> pd.DataFrame:
+    dram = device.memory.dram.bandwidth.value
+    rows = [("DRAM", dram, dram * chip.efficiency.memory.value)]
+    for level in device.memory.on_chip:
+        if level.bandwidth is not None:
+            rows.append((level.name, level.bandwidth.value, level.bandwidth.value))
+    return pd.DataFrame(rows, columns=["level", "nominal", "attainable"])
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How one objective is shown: where it stands in a front's table, and in which unit.
+
+    A value of the table divided by `scale` is in `unit`; `log` where the values span a wide range.
+    """
+
+    objective: str
+    column: str
+    title: str
+    unit: str
+    scale: float
+    log: bool
+
+    @property
+    def label(self) -> str:
+        """Title with unit."""
+        return f"{self.title} ({self.unit})"
+
+    def say(self, value: float) -> str:
+        """Write one value with its unit, which may be another than the axis has."""
+        return say(self.objective, value)
+
+
+def axis(objective: str, front: pd.DataFrame) -> Axis:
+    """Return the axis that suits a front: in the unit of its median, log where it spans wide."""
+    column, dimension = COLUMNS[objective], DIMENSIONS[objective]
+    values = front[column].to_numpy(dtype=float)
+    values = values[np.isfinite(values) & (values > 0)]
+    wide = len(values) > 0 and bool(values.max() > WIDE * values.min())
+    unit, scale = "nats per token", 1.0
+    if dimension != "ratio":
+        unit = format_quantity(float(np.median(values)) if len(values) else 1.0, dimension).split()[
+            1
+        ]
+        scale = parse_quantity(f"1 {unit}", dimension)
+    return Axis(objective, column, _TITLES[objective], unit, scale, wide)
+
+
+def say(objective: str, value: float) -> str:
+    """Write an objective's value for people, with its unit; a dash where it is unknown."""
+    if not np.isfinite(value):
+        return "–"
+    if DIMENSIONS[objective] == "ratio":
+        return f"{value:.4g} nats per token"
+    return format_quantity(value, DIMENSIONS[objective])

@@ -1,0 +1,59 @@
+"""Every example that a reader may copy runs: the README's, and those in the help of each command."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from roofline.cli import compare, estimate, listings, run, sweep
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+COMMANDS = (
+    sweep.sweep,
+    estimate.estimate,
+    compare.compare,
+    listings.list_devices,
+    listings.show_device,
+    listings.schema,
+    listings.list_models,
+    listings.show_model,
+)
+
+
+def readme_commands() -> list[str]:
+    return re.findall(r"^\$ (roofline .+)$", README, flags=re.MULTILINE)
+
+
+def help_commands() -> list[str]:
+    found = [line for c in COMMANDS for line in re.findall(r"`(roofline [^`]+)`", c.__doc__ or "")]
+    assert all(re.search(r"`roofline ", c.__doc__ or "") for c in COMMANDS), "help teaches by example"
+    return [line for line in found if "--resume" not in line and "--repeat" not in line]
+
+
+@pytest.fixture
+def _reader(tmp_path, monkeypatch):
+    """An empty folder, but for the reader's own config.json that some examples name."""
+    import json
+
+    from arch_space.huggingface import to_huggingface
+    from arch_space.library import load_model
+
+    config = to_huggingface(load_model("smollm2-135m"), "llama")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("_reader")
+@pytest.mark.parametrize("command", sorted({*readme_commands(), *help_commands()}))
+def test_an_example_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = shlex.split(command.split(" > ")[0])
+    assert run(words[1:]) == 0, capsys.readouterr().err
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.usefixtures("_reader")
+def test_the_readme_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
+        exec(compile(block, "README.md", "exec"), {})
+    assert "llama-3.2-1b" in capsys.readouterr().out
