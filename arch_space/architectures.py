@@ -6,7 +6,7 @@ length one and is broadcast, so what does not vary costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,11 @@ Array = np.ndarray
 
 FORMAT_COLUMNS = ("weight_format", "embedding_format", "kv_format", "activation_format")
 QK_NORMS = ("none", "head", "projection")
+WORDS: dict[str, tuple[str, ...]] = {
+    **{name: tuple(f.name for f in FORMATS) for name in FORMAT_COLUMNS},
+    "qk_norm": QK_NORMS,
+}
+"""Columns that hold codes, with the word that each code stands for; people read and write words."""
 
 
 def _column(default: float | None = None, about: str = "") -> Any:
@@ -147,7 +152,7 @@ class Architectures:
             refuse(getattr(self, name) >= len(FORMATS), f"{name} is not a known format code")
 
     def __len__(self) -> int:
-        return self._length  # type: ignore[attr-defined, no-any-return]
+        return self._length  # type: ignore[attr-defined]
 
     def __iter__(self) -> Iterator[Architectures]:
         return (self[i : i + 1] for i in range(len(self)))
@@ -203,36 +208,37 @@ class Architectures:
         return replace(self, **changes)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame of N rows, formats by name."""
+        """Return a pandas DataFrame of N rows, codes as words."""
         import pandas as pd
 
         data: dict[str, Any] = {"name": list(self.names)} if self.names else {}
-        format_names = np.array([f.name for f in FORMATS], dtype=object)
         for name in columns():
             column = np.broadcast_to(getattr(self, name), (len(self),))
-            data[name] = format_names[column] if name in FORMAT_COLUMNS else column
+            data[name] = np.array(WORDS[name], dtype=object)[column] if name in WORDS else column
         return pd.DataFrame(data)
 
     def row(self, index: int = 0) -> dict[str, Any]:
-        """Return one candidate as a plain dictionary, formats by name."""
+        """Return one candidate as a plain dictionary, codes as words."""
         one = self[index]
         result: dict[str, Any] = {}
         for name in columns():
             value = getattr(one, name)[0].item()
-            result[name] = FORMATS[value].name if name in FORMAT_COLUMNS else value
+            result[name] = WORDS[name][value] if name in WORDS else value
         return result
 
     @classmethod
-    def from_rows(cls, rows: list[Mapping[str, Any]], names: tuple[str, ...] = ()) -> Architectures:
-        """Build a table from dictionaries, formats by name; absent fields take their defaults."""
+    def from_rows(
+        cls, rows: Sequence[Mapping[str, Any]], names: tuple[str, ...] = ()
+    ) -> Architectures:
+        """Build a table from dictionaries, words or codes; absent fields take their defaults."""
         if not rows:
             raise SpecError("no architectures were given")
         values: dict[str, list[Any]] = {}
         for name in {key for row in rows for key in row}:
             default = defaults().get(name)
             cells = [row.get(name, default) for row in rows]
-            if name in FORMAT_COLUMNS:
-                cells = [format_code(cell) if isinstance(cell, str) else cell for cell in cells]
+            if name in WORDS:
+                cells = [_code(name, cell) if isinstance(cell, str) else cell for cell in cells]
             if any(cell is None for cell in cells):
                 raise SpecError(f"architecture {cells.index(None)}: {name} is missing")
             values[name] = cells
@@ -240,6 +246,14 @@ class Architectures:
         if missing:
             raise SpecError(f"architecture: {missing[0]} is missing")
         return cls.checked(**values, names=names)
+
+
+def _code(column: str, word: str) -> int:
+    if column in FORMAT_COLUMNS:
+        return format_code(word)
+    if word not in WORDS[column]:
+        raise SpecError(f"unknown {column} {word!r}{did_you_mean(word, WORDS[column])}")
+    return WORDS[column].index(word)
 
 
 def concatenate(tables: list[Architectures]) -> Architectures:

@@ -4,8 +4,8 @@ A format is more than a width. Grouped integers carry a scale (and a zero point)
 types of llama.cpp quantise some tensors more finely than others and fall back to another type
 where a row does not divide into their blocks. Both decide what a small model weighs.
 
-Sources: block layouts from ggml's `ggml-common.h` (bytes per block of 32 or 256 weights); the choice of
-type per tensor from llama.cpp's `llama-quant.cpp` (`llama_tensor_get_type`), read 2025.
+Sources: block layouts from ggml's `ggml-common.h` (bytes per block of 32 or 256 weights); the
+choice of type per tensor from llama.cpp's `llama-quant.cpp` (`llama_tensor_get_type`), read 2025.
 """
 
 from dataclasses import dataclass
@@ -77,8 +77,8 @@ class NumberFormat:
     value_bits: width of one value, without scales: what arithmetic sees.
     arithmetic: the peak of a device that a product of two such operands runs at.
     body: block of the matrices in the layers; `boosted` of those that the format treats better
-    (value and FFN-down projections, in some of the layers); `embedding` of the look-up table; `head` of
-    the output projection, and of the look-up table where the two are tied.
+    (value and FFN-down projections, in some of the layers); `embedding` of the look-up table;
+    `head` of the output projection, and of the look-up table where the two are tied.
     embedding_format: the format that a recipe of this name leaves embedding and head in.
     """
 
@@ -148,7 +148,7 @@ _ROLE = {
 
 
 def format_code(name: str) -> int:
-    """Return the code of a format in the columns of `Architectures`; SpecError names the nearest."""
+    """Return the code of a format in the columns; SpecError names the nearest."""
     try:
         return _CODES[name.lower()]
     except KeyError:
@@ -207,8 +207,9 @@ def boosted_layers(layers: Array) -> Array:
 def compute_format(left: int, right: int) -> str:
     """Return the format in which a product of two operands runs: that of the wider one.
 
-    An int4 weight that meets an fp16 activation is expanded to fp16; one that meets an int8 activation
-    runs on the int8 units. The left operand (the activation) decides where widths are equal.
+    An int4 weight that meets an fp16 activation is expanded to fp16; one that meets an int8
+    activation runs on the int8 units. The left operand (the activation) decides where widths are
+    equal.
     """
     a, b = FORMATS[int(left)], FORMATS[int(right)]
     return a.arithmetic if a.value_bits >= b.value_bits else b.arithmetic

@@ -397,7 +397,7 @@ def _decisive(arch: Architectures) -> dict[str, Any]:
         "window": row["window"] if sliding else 0,
         "sliding_layers": sliding,
         "norms": row["norms"],
-        "qk_norm": row["qk_norm"],
+        "qk_norm": QK_NORMS.index(row["qk_norm"]),
     }
 
 

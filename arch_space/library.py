@@ -81,7 +81,6 @@ class ReferenceModel(Spec):
     def architectures(self) -> Architectures:
         """Return the model as a table of one named candidate."""
         row = self.architecture.model_dump()  # type: ignore[attr-defined]
-        row["qk_norm"] = QK_NORMS.index(row["qk_norm"])
         return Architectures.from_rows([row], names=(self.name,))
 
 

@@ -1,6 +1,6 @@
 """Nanoseconds that a loss law costs a candidate, beside one numpy power of the same length.
 
-    python benchmarks/law_speed.py
+python benchmarks/law_speed.py
 """
 
 import time

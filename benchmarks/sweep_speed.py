@@ -2,9 +2,9 @@
 
     python benchmarks/sweep_speed.py [--check]
 
-With --check the exit status is 1 where a target is missed: a sweep of 10^7 candidates under 20 s and
-1 GB, `import roofline` and `roofline --help` under 0.5 s. Each start is also given as a multiple of a bare
-interpreter's.
+With --check the exit status is 1 where a target is missed: a sweep of 10^7 candidates under 20 s
+and 1 GB, `import roofline` and `roofline --help` under 0.5 s. Each start is also given as a
+multiple of a bare interpreter's.
 """
 
 import json
@@ -38,7 +38,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         out = str(Path(folder) / "run")
-        command = [*ROOFLINE, "sweep", "--device", "phone", "--method", "exact", "--json", "-o", out]
+        command = [
+            *ROOFLINE,
+            "sweep",
+            "--device",
+            "phone",
+            "--method",
+            "exact",
+            "--json",
+            "-o",
+            out,
+        ]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         took = time.perf_counter() - start
     # Linux counts in KiB; the sweep is by far the largest child of this process.

@@ -1,4 +1,4 @@
-"""Hardware co-design for on-device language models: from a device profile to a model worth training."""
+"""Hardware co-design for on-device language models: from a device to a model worth training."""
 
 from __future__ import annotations
 

@@ -19,12 +19,13 @@ Attention = Literal["fused", "unfused"]
 class Workload:
     """A prompt that is read and an answer that is written.
 
-    batch: sequences at once; prompt: tokens of each; generate: decode steps, each one token a sequence.
-    Step i (from 1) attends to prompt + i keys, its own included, as in arXiv 2602.10377 and in
-    llama-bench's `tg`: TTFT is the prefill, and latency is TTFT plus `generate` steps.
-    mask: `causal` computes half the square of prefill attention, as flash kernels do; `full` all of it.
-    logits: of the `last` prompt token, which is all that generation needs, or of `all`.
-    attention: `fused` keeps the scores on chip; `unfused` writes them to memory and reads them back.
+    batch: sequences at once; prompt: tokens of each; generate: decode steps, each one token a
+    sequence. Step i (from 1) attends to prompt + i keys, its own included, as in arXiv 2602.10377
+    and in llama-bench's `tg`: TTFT is the prefill, and latency is TTFT plus `generate` steps.
+    mask: `causal` computes half the square of prefill attention, as flash kernels do; `full` all of
+    it. logits: of the `last` prompt token, which is all that generation needs, or of `all`.
+    attention: `fused` keeps the scores on chip; `unfused` writes them to memory and reads them
+    back.
     """
 
     batch: int = 1
@@ -39,7 +40,9 @@ class Workload:
         for name in ("batch", "prompt", "generate"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SpecError(f"workload {name} must be a whole number of at least 1, not {value!r}")
+                raise SpecError(
+                    f"workload {name} must be a whole number of at least 1, not {value!r}"
+                )
         for name, options in (("mask", Mask), ("logits", Logits), ("attention", Attention)):
             value = getattr(self, name)
             if value not in get_args(options):

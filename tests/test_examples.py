@@ -1,4 +1,4 @@
-"""Every example that a reader may copy runs: the README's, and those in the help of each command."""
+"""Every example that a reader may copy runs: the README's, and those in each command's help."""
 
 import re
 import shlex
@@ -27,7 +27,9 @@ def readme_commands() -> list[str]:
 
 def help_commands() -> list[str]:
     found = [line for c in COMMANDS for line in re.findall(r"`(roofline [^`]+)`", c.__doc__ or "")]
-    assert all(re.search(r"`roofline ", c.__doc__ or "") for c in COMMANDS), "help teaches by example"
+    assert all(re.search(r"`roofline ", c.__doc__ or "") for c in COMMANDS), (
+        "help teaches by example"
+    )
     return [line for line in found if "--resume" not in line and "--repeat" not in line]
 
 

@@ -14,18 +14,26 @@ def compare(
     model: Annotated[
         list[str],
         typer.Option(
-            "--model", "-m", help="Repeat for several; `all` for every shipped one.", metavar="NAME|FILE"
+            "--model",
+            "-m",
+            help="Repeat for several; `all` for every shipped one.",
+            metavar="NAME|FILE",
         ),
     ],
     device: Annotated[
         list[str],
         typer.Option(
-            "--device", "-d", help="Repeat for several; `all` for every shipped one.", metavar="NAME|FILE"
+            "--device",
+            "-d",
+            help="Repeat for several; `all` for every shipped one.",
+            metavar="NAME|FILE",
         ),
     ],
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="Repeat for several formats; by default fp16.", metavar="FORMAT"),
+        typer.Option(
+            help="Repeat for several formats; by default each model's own.", metavar="FORMAT"
+        ),
     ] = None,
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
@@ -62,8 +70,9 @@ def compare(
     models = load_models(shipped_models() if model == ["all"] else model)
     devices = [load_device(d) for d in (shipped_devices() if device == ["all"] else device)]
     fitted = load_law(law, options.parse_count(tokens, "tokens"))
+    formats: list[str | None] = [*weights] if weights else [None]
     rows: list[dict[str, Any]] = []
-    for profile, format_name in product(devices, weights or [None]):
+    for profile, format_name in product(devices, formats):
         arch = models.with_formats(format_name, kv=kv, activations=activations)
         found = run(arch, profile, workload, ideal=ideal)
         try:

@@ -19,7 +19,10 @@ def estimate(
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", help="A shipped model, a model YAML or a config.json.", metavar="NAME|FILE"
+            "--model",
+            "-m",
+            help="A shipped model, a model YAML or a config.json.",
+            metavar="NAME|FILE",
         ),
     ],
     device: options.Device,
@@ -54,8 +57,9 @@ def estimate(
 
     `roofline estimate --model llama-3.2-3b --device phone --weights q4_k_m --kv int8 --ideal`
 
-    A model that does not fit the device's memory is an error that names the nearest format that does;
-    `--anyway` prints the estimate all the same, and with `--json` the verdict is the key `fits`.
+    A model that does not fit the device's memory is an error that names the nearest format that
+    does; `--anyway` prints the estimate all the same, and with `--json` the verdict is the key
+    `fits`.
     """
     from arch_space.library import load_model
     from hardware_specs import load_device
@@ -192,8 +196,8 @@ def _print(
     basis = (
         "ideal: data-sheet peaks, no overheads, a floor"
         if ideal
-        else f"roofline at {efficiency.compute.value:.0%} of peak and {efficiency.memory.value:.0%} "
-        f"of bandwidth ({efficiency.memory.basis})"
+        else f"roofline at {efficiency.compute.value:.0%} of peak and "
+        f"{efficiency.memory.value:.0%} of bandwidth ({efficiency.memory.basis})"
     )
     formats = ", ".join(
         f"{what} {format_name(code[0])}"
@@ -253,8 +257,9 @@ def _print(
     )
     plain = show.console()
     plain.print(
-        f"batch {workload.batch}, prompt {workload.prompt}, generate {workload.generate}; {formats}; "
-        f"{workload.mask} mask, logits of {workload.logits}, {workload.attention} attention.",
+        f"batch {workload.batch}, prompt {workload.prompt}, generate {workload.generate}; "
+        f"{formats}; {workload.mask} mask, logits of {workload.logits}, "
+        f"{workload.attention} attention.",
         highlight=False,
     )
     plain.print(f"Basis: {basis}. Decode rows: the first step.", highlight=False, markup=False)

@@ -174,7 +174,17 @@ def list_models(context: typer.Context, as_json: options.Json = False) -> None:
         return
     show.table(
         "Reference models",
-        ["name", "type", "parameters", "active", "layers", "width", "heads (KV)", "experts", "vocab"],
+        [
+            "name",
+            "type",
+            "parameters",
+            "active",
+            "layers",
+            "width",
+            "heads (KV)",
+            "experts",
+            "vocab",
+        ],
         [
             [
                 name,

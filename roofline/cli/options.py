@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 Device = Annotated[
     str,
-    typer.Option("--device", "-d", help="A shipped device or the path of a profile.", metavar="NAME|FILE"),
+    typer.Option(
+        "--device", "-d", help="A shipped device or the path of a profile.", metavar="NAME|FILE"
+    ),
 ]
 Processor = Annotated[
     str | None, typer.Option(help="One of the device's processors; by default its main one.")
@@ -83,17 +85,21 @@ def with_sparsity(
     arch: Architectures, sparsity: str | None, ffn_sparsity: float | None
 ) -> Architectures:
     """Return the candidates with zero weights or inactive neurons."""
+    import numpy as np
+
     from spec_files import SpecError
 
     if sparsity == "2:4":
-        arch = replace(arch, weight_sparsity=0.5, two_four=True)
+        arch = replace(arch, weight_sparsity=np.array(0.5), two_four=np.array(True))
     elif sparsity is not None:
         try:
             share = float(sparsity)
         except ValueError:
-            raise SpecError(f"--sparsity: read {sparsity!r}; write 2:4 or a share such as 0.5") from None
-        arch = replace(arch, weight_sparsity=share, two_four=False)
+            raise SpecError(
+                f"--sparsity: read {sparsity!r}; write 2:4 or a share such as 0.5"
+            ) from None
+        arch = replace(arch, weight_sparsity=np.array(share), two_four=np.array(False))
     if ffn_sparsity is not None:
-        arch = replace(arch, ffn_sparsity=ffn_sparsity)
+        arch = replace(arch, ffn_sparsity=np.array(ffn_sparsity))
     arch.check()
     return arch

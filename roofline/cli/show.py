@@ -73,7 +73,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def progress() -> Progress:
-    """A progress bar on standard error, with the time that is left."""
+    """A progress bar on standard error, with the time that is left; none where no person looks."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -82,11 +82,13 @@ def progress() -> Progress:
         TimeRemainingColumn,
     )
 
+    screen = console(error=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=console(error=True),
+        console=screen,
         transient=True,
+        disable=not screen.is_terminal,
     )

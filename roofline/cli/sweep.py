@@ -17,7 +17,7 @@ _LIMIT = "Largest {} of a front member, with its unit: {}."
 
 
 def _limit(what: str, example: str, metavar: str) -> typer.models.OptionInfo:
-    return typer.Option(help=_LIMIT.format(what, example), metavar=metavar)  # type: ignore[no-any-return]
+    return typer.Option(help=_LIMIT.format(what, example), metavar=metavar)
 
 
 def sweep(
@@ -87,10 +87,12 @@ def sweep(
         typer.Option("--all-candidates", help="Also write every candidate to a Parquet file."),
     ] = False,
     repeat: Annotated[
-        Path | None, typer.Option(help="Repeat the sweep that a sweep.yaml describes.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Repeat the sweep that a sweep.yaml describes.", metavar="FILE"),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Finish the interrupted sweep of a folder.", metavar="FOLDER")
+        Path | None,
+        typer.Option(help="Finish the interrupted sweep of a folder.", metavar="FOLDER"),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the front's path and its points as JSON.")
@@ -104,7 +106,8 @@ def sweep(
 
     `roofline sweep --device phone.yaml --max-tpot 50ms --max-memory 4GB --prompt 512`
 
-    `roofline sweep -d jetson-agx-orin-64gb --space paper-grid --objectives loss,latency,energy -o run`
+    `roofline sweep -d jetson-agx-orin-64gb --space paper-grid --objectives loss,latency,energy -o
+    run`
 
     `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
 
@@ -212,7 +215,10 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         | ({run.runner_up} if run.runner_up is not None else set())
     )
     marks = {run.knee: "knee", run.runner_up: "runner-up"}
-    names = [*run.objectives, *(n for n in ("loss", "ttft", "tpot", "memory") if n not in run.objectives)]
+    names = [
+        *run.objectives,
+        *(n for n in ("loss", "ttft", "tpot", "memory") if n not in run.objectives),
+    ]
     show.table(
         f"{run.space_title}, on {run.device.title}: {len(front)} on the front, {len(rows)} shown",
         ["member", *names, "parameters (active)", "architecture"],
@@ -247,7 +253,8 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     if not front["in_range"].all():
         outside = int((~front["in_range"]).sum())
         lines.append(
-            f"* {outside} of {len(front)} lie outside the data behind {run.law_title}; front.csv says why."
+            f"* {outside} of {len(front)} lie outside the data behind {run.law_title}; "
+            "front.csv says why."
         )
     lines.append(f"Wrote {folder.path}/: open report.html.")
     for line in lines:

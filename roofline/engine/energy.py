@@ -18,10 +18,10 @@ def phase_energy(
 ) -> Array:
     """Joules of one phase, (N,); NaN where the profile states nothing to compute it from.
 
-    A profile's energies per byte and per FLOP are measured on work bound by traffic and by products, and
-    include all that ran meanwhile, so the larger of the two counts, as in the roofline of time. Without
-    an energy per FLOP, decoding, which is traffic, is still priced by its bytes; what cannot be priced so
-    takes the power that the profile states for a busy device.
+    A profile's energies per byte and per FLOP are measured on work bound by traffic and by
+    products, and include all that ran meanwhile, so the larger of the two counts, as in the
+    roofline of time. Without an energy per FLOP, decoding, which is traffic, is still priced by its
+    bytes; what cannot be priced so takes the power that the profile states for a busy device.
     """
     per_byte = device.memory.dram.energy_per_byte
     if per_byte is not None and roof.joule_per_flop is not None:

@@ -36,13 +36,13 @@ BOUNDS = ("compute", "memory", "overhead")
 class Estimate:
     """Predictions for N candidates; arrays are (N,), in seconds, bytes, FLOPs and joules.
 
-    ttft: time to the first token, the prefill. tpot: time per output token, mean over the decode steps
-    with tpot_first and tpot_last of the first and the last. latency: ttft and all decode steps.
-    tokens_per_s: decoded tokens a second, all sequences together. prefill_flops, prefill_bytes: of the
-    prefill; decode_flops, decode_bytes: of the first decode step; bytes are DRAM traffic.
-    memory_bytes: weights, cache at its largest, and activations; fits: within the device's usable
-    memory. energy: joules of the whole workload, NaN where the profile states nothing.
-    parameters, active_parameters: stored, and met by one token.
+    ttft: time to the first token, the prefill. tpot: time per output token, mean over the decode
+    steps with tpot_first and tpot_last of the first and the last. latency: ttft and all decode
+    steps. tokens_per_s: decoded tokens a second, all sequences together. prefill_flops,
+    prefill_bytes: of the prefill; decode_flops, decode_bytes: of the first decode step; bytes are
+    DRAM traffic. memory_bytes: weights, cache at its largest, and activations; fits: within the
+    device's usable memory. energy: joules of the whole workload, NaN where the profile states
+    nothing. parameters, active_parameters: stored, and met by one token.
     """
 
     ttft: Array
@@ -81,14 +81,15 @@ class Estimate:
         return pd.DataFrame(data)
 
     def _repr_html_(self) -> str:
-        return str(self.to_frame()._repr_html_())  # type: ignore[operator]
+        return str(self.to_frame()._repr_html_())
 
 
 @dataclass(frozen=True, eq=False)
 class OperatorEstimate:
     """One operator in one phase, all of its instances; arrays are (N,).
 
-    The decode phase is its first step. time is the slower of compute_time and memory_time, plus launches.
+    The decode phase is its first step. time is the slower of compute_time and memory_time, plus
+    launches.
     """
 
     name: str
@@ -116,9 +117,10 @@ def estimate(
 ) -> Estimate:
     """Estimate N candidates on a device.
 
-    processor: which of the device's; its default one if None. ideal: the floor that no prediction beats
-    (efficiencies one, no launches, all work overlapped, only compulsory traffic). breakdown: keep every
-    operator; by default for tables that fit one chunk. threads: cores to use, all by default.
+    processor: which of the device's; its default one if None. ideal: the floor that no prediction
+    beats (efficiencies one, no launches, all work overlapped, only compulsory traffic). breakdown:
+    keep every operator; by default for tables that fit one chunk. threads: cores to use, all by
+    default.
     Raises SpecError where the processor has no peak for a number format that is computed in.
     """
     length = len(arch)

@@ -32,10 +32,10 @@ class OnChip:
 class Roof:
     """Rates of one processor for N candidates; arrays are (N,) or (1,).
 
-    flop_time: seconds per FLOP by kind of product (`weights`, `head`, `cache`), whose operands meet in
-    different formats. weight_time, cache_time: seconds per byte from the level that holds the model;
-    dram_share: 1 where that is DRAM, 0 where the whole model lives on the chip. activation_time:
-    seconds per byte from DRAM.
+    flop_time: seconds per FLOP by kind of product (`weights`, `head`, `cache`), whose operands meet
+    in different formats. weight_time, cache_time: seconds per byte from the level that holds the
+    model; dram_share: 1 where that is DRAM, 0 where the whole model lives on the chip.
+    activation_time: seconds per byte from DRAM.
     flop_half, byte_half: the operation size at which a kernel reaches half of its efficiency.
     launch, step: seconds per kernel and per forward pass. joule_per_flop: by kind of product; None
     where unknown. on_chip: levels that activations may live in, slowest first.
@@ -82,10 +82,11 @@ def build_roof(
 ) -> Roof:
     """Return the roof that a processor puts over these candidates.
 
-    resident: (N,) bytes of weights and cache; a model that fits an on-chip level whole is read from it
-    at every pass, one that does not is streamed from DRAM, since each pass evicts what the next needs.
-    ideal: all efficiencies one, no launch time, no fixed time per pass.
-    Raises SpecError where the processor has no peak for a number format that a candidate computes in.
+    resident: (N,) bytes of weights and cache; a model that fits an on-chip level whole is read from
+    it at every pass, one that does not is streamed from DRAM, since each pass evicts what the next
+    needs. ideal: all efficiencies one, no launch time, no fixed time per pass.
+    Raises SpecError where the processor has no peak for a number format that a candidate computes
+    in.
     """
     efficiency = processor.efficiency
     compute = 1.0 if ideal else efficiency.compute.value

@@ -144,7 +144,7 @@ def sum_of_max(
         at = np.floor(np.where(crossing, gaps * head / (head - tail), 0.0)) + 1.0
     leading = np.where(crossing, np.minimum(at, steps), steps)
 
-    def series(start: Array, end: Array, count: Array) -> Array:
+    def series(start: Array, end: Array, count: Array | float) -> Array:
         return count * start + (end - start) / gaps * count * (count - 1.0) / 2.0
 
     return (
@@ -217,12 +217,12 @@ def time_decoding(
     else:
         seconds = steps * pass_time(fixed, roof)
         for lo, hi, count in ends:
-            for name, low in lo.items():
-                pair = hi[name]
-                seconds = seconds + count * low.launch
+            for name, nearer in lo.items():
+                further = hi[name]
+                seconds = seconds + count * nearer.launch
                 seconds = seconds + sum_of_max(
-                    (np.asarray(low.compute), np.asarray(low.memory)),
-                    (np.asarray(pair.compute), np.asarray(pair.memory)),
+                    (np.asarray(nearer.compute), np.asarray(nearer.memory)),
+                    (np.asarray(further.compute), np.asarray(further.memory)),
                     count,
                 )
     return Decoding(

@@ -16,7 +16,8 @@ def sliding_layers(arch: Architectures) -> Array:
 def projections(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
     """Query, key and value projections, their biases, and the rotary embedding.
 
-    Low-rank forms (MLA) run their factors one after the other. The biases are read with the weights.
+    Low-rank forms (MLA) run their factors one after the other. The biases are read with the
+    weights.
     """
     names = [n for n in ("query_down", "query", "key", "value", "latent_down", "latent_up")
              if n in tensors]  # fmt: skip

@@ -37,8 +37,9 @@ class Cost:
 class Operator:
     """A kind of operator of a decoder, and where it stands in one.
 
-    copies: how many instances a forward pass runs, (N,). operands: which formats meet in its product and
-    so which peak it can reach. grows: whether its cost depends on how many keys there are.
+    copies: how many instances a forward pass runs, (N,). operands: which formats meet in its
+    product and so which peak it can reach. grows: whether its cost depends on how many keys there
+    are.
     """
 
     name: str

@@ -29,8 +29,8 @@ def _network(
 ) -> Cost:
     """`uses` passes of a token through a network of which `networks_read` copies are read.
 
-    up, down: bytes of the matrices into and out of the inner width. With a sparse activation the first
-    matrix is computed whole, since it decides; the others only where a token is active.
+    up, down: bytes of the matrices into and out of the inner width. With a sparse activation the
+    first matrix is computed whole, since it decides; the others only where a token is active.
     """
     matrices = ffn_matrices(arch)
     neurons: Array | float = 1.0
@@ -40,8 +40,8 @@ def _network(
     upward = 1.0 + (matrices - 2.0) * neurons
     flops = 2.0 * uses * arch.width * inner * (upward + neurons)
     weights = networks_read * (up * upward + down * neurons)
-    # In and out at the model's width; at the inner width, each product of the first matrices written
-    # and read, and so their activation, gate times up.
+    # In and out at the model's width; at the inner width, each product of the first matrices
+    # written and read, and so their activation, gate times up.
     moved = uses * (2.0 * arch.width + 2.0 * matrices * inner)
     return Cost(flops, weights, activations=moved * activation_bytes(arch), launches=3.0)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import matplotlib.style
 import numpy as np
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -35,6 +36,7 @@ Array = np.ndarray
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, FAINT = "#222222", "#6B6B6B", "#B8B8B8"
+DPI = 100.0  # that labels are placed at; a figure may be saved at any
 FRONT, BEYOND = "Front", "Front, beyond the law's data"
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, ORANGE), strict=True))
 
@@ -76,7 +78,7 @@ def front_figure(run: SweepRun) -> Figure:
     rows = -(-len(across) // columns)
     size = (6.6, 4.6) if len(across) == 1 else (3.6 * columns, 3.4 * rows + 0.6)
     with mpl.style.context(["default", _STYLE]):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, dpi=DPI, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         panels = list(grid.flat[: len(across)])
         for unused in grid.flat[len(across) :]:
@@ -175,7 +177,7 @@ def _name_front(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
 
 def _legend_below(figure: Figure, panels: list[Axes], colour: str) -> None:
     """Draw one legend for all panels, each kind of mark once."""
-    marks = {}
+    marks: dict[str, Artist] = {}
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         marks |= dict(zip(labels, handles, strict=True))
@@ -240,7 +242,7 @@ def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
     table = points.operators
     placed = table[(table["flops"] > 0) & np.isfinite(table["intensity"])]
     with mpl.style.context(["default", _STYLE]):
-        figure = Figure(figsize=(7.2, 5.0), layout="constrained")
+        figure = Figure(figsize=(7.2, 5.0), dpi=DPI, layout="constrained")
         panel = figure.subplots()
         panel.set(xscale="log", yscale="log")
         _roofs(panel, points, placed)
@@ -398,7 +400,7 @@ def _place_labels(
     drop: remove a label that can stand only on top of something. Greedy, in the order given:
     O(labels x places x obstacles).
     """
-    to_points = 72.0 / panel.get_figure(root=True).dpi
+    to_points = 72.0 / DPI
     frame = panel.get_window_extent()
     markers, lines = _marker_boxes(panel), _line_pixels(panel)
     fixed: list[Artist] = [text for text in panel.texts if text not in labels]
@@ -445,15 +447,18 @@ def _extent(artist: Artist) -> Array:
 def _overlaps(some: Array, others: Array) -> Array:
     """Return which pairs of boxes (left, bottom, right, top) share area."""
     some = np.atleast_2d(some)[:, None]
-    return np.all((others[:, :2] < some[..., 2:]) & (others[:, 2:] > some[..., :2]), axis=-1)
+    meet = (others[:, :2] < some[..., 2:]) & (others[:, 2:] > some[..., :2])
+    return np.asarray(meet.all(axis=-1))
 
 
 def _marker_boxes(panel: Axes) -> Array:
     """Return the extents of all scatter markers, in pixels."""
     boxes = [np.empty((0, 4))]
     for drawn in panel.collections:
+        if not isinstance(drawn, PathCollection):
+            continue
         centres = panel.transData.transform(drawn.get_offsets())
-        radius = np.sqrt(drawn.get_sizes()).reshape(-1, 1) / 2 * panel.figure.dpi / 72
+        radius = np.sqrt(drawn.get_sizes()).reshape(-1, 1) / 2 * DPI / 72
         boxes.append(np.hstack([centres - radius, centres + radius]))
     return np.vstack(boxes)
 

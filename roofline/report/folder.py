@@ -33,15 +33,17 @@ class RunFolder:
     def create(cls, wanted: Path | None, device: str) -> RunFolder:
         """Choose the folder of a new run, without making it yet.
 
-        Without a wish: sweep-DEVICE, numbered where that exists. Raises SpecError where the wanted path
-        holds something already.
+        Without a wish: sweep-DEVICE, numbered where that exists. Raises SpecError where the wanted
+        path holds something already.
         """
         if wanted is None:
             names = (f"sweep-{device}" + (f"-{n}" if n > 1 else "") for n in range(1, 10_000))
             return cls(next(Path(name) for name in names if not Path(name).exists()))
         if wanted.is_dir() and any(wanted.iterdir()):
             unfinished = (wanted / CHECKPOINT).exists()
-            hint = f"`roofline sweep --resume {wanted}` finishes it" if unfinished else "name another"
+            hint = (
+                f"`roofline sweep --resume {wanted}` finishes it" if unfinished else "name another"
+            )
             raise SpecError(f"--out: {wanted} is not empty, and nothing is overwritten; {hint}")
         if wanted.exists() and not wanted.is_dir():
             raise SpecError(f"--out: {wanted} is a file; name a folder")
@@ -87,7 +89,7 @@ class RunFolder:
         members = run.architectures()
         found = run.sweep.estimate(members[rows], breakdown=True)
         points = {
-            row: roofline_points(found, run.device, run.processor, row=at)
+            row: roofline_points(found, run.device, run.processor, row=at, arch=members[rows])
             for at, row in enumerate(rows.tolist())
         }
         self._figure("front.png", front_figure(run))

@@ -1,4 +1,4 @@
-"""The report of a run: one page that needs no network, with its data, its figures and its sources."""
+"""The report of a run: one page that needs no network, with data, figures and sources inside."""
 
 from __future__ import annotations
 
@@ -38,17 +38,18 @@ _ALWAYS = ("layers", "width", "query_heads", "kv_heads", "experts", "weight_form
 def report_html(run: SweepRun, points: Mapping[int, Roofline]) -> str:
     """Return a page that shows a run: what to train, the front, its members, and every input.
 
-    points: rooflines by row of the front; members without one are shown without it. The page carries
-    plotly.js and loads nothing.
+    points: rooflines by row of the front; members without one are shown without it. The page
+    carries plotly.js and loads nothing.
     """
     from plotly.offline import get_plotlyjs
 
     work = run.workload
     return Template(_text("template.html")).substitute(
-        title=escape(f"{run.space_title}, on {run.device.title}"),
+        title=escape(f"What to train for: {run.device.title}"),
         subtitle=escape(
-            f"Processor {run.processor}; prompt of {work.prompt} tokens, {work.generate} generated, "
-            f"batch {work.batch}; minimised: {', '.join(run.objectives)}; losses by: {run.law_title}"
+            f"{run.space_title}. Processor {run.processor}; prompt of {work.prompt} tokens, "
+            f"{work.generate} generated, batch {work.batch}. "
+            f"Minimised: {', '.join(run.objectives)}. Losses by: {run.law_title}."
         ),
         summary=_summary(run),
         inputs=_inputs(run),
@@ -67,7 +68,8 @@ def shape(row: Mapping[str, Any]) -> str:
     """Say in words what a candidate is."""
     parts = [
         f"{row['layers']} layers of width {row['width']}",
-        f"{row['query_heads']} query heads over {row['kv_heads']} KV heads of size {row['head_size']}",
+        f"{row['query_heads']} query heads over {row['kv_heads']} KV heads",
+        f"head size {row['head_size']}",
     ]
     if row["kv_rank"] > 0:
         parts.append(f"a latent cache of rank {row['kv_rank']}")
@@ -91,40 +93,33 @@ def _summary(run: SweepRun) -> str:
     size = f"{_count(knee['parameters'])} parameters"
     if knee["active_parameters"] < knee["parameters"]:
         size += f", {_count(knee['active_parameters'])} of them active per token"
-    usable = run.device.memory.dram.usable_bytes
-    lines = [
-        ("", f"Train member {run.knee}, the knee of the front: {shape(knee)}. That is {size}."),
-        ("", f"Predicted: {', '.join(quantities)}; {knee['tokens_per_s']:.3g} tokens per second; "
-             f"{say('memory', knee['memory_bytes'])} of the {say('memory', usable)} of memory that a "
-             f"model may take."),
-        ("", f"What binds: {_bound(knee['prefill_bound'])} in prefill, {_bound(knee['decode_bound'])} "
-             f"in decode, {_bound(knee['bound'])} over the whole request."),
-    ]  # fmt: skip
+    memory, usable = knee["memory_bytes"], run.device.memory.dram.usable_bytes
+    binds = [_BOUNDS[knee[column]] for column in ("prefill_bound", "decode_bound", "bound")]
+    said = [
+        f"Train member {run.knee}, the knee of the front: {shape(knee)}. That is {size}.",
+        f"Predicted: {', '.join(quantities)}; {knee['tokens_per_s']:.3g} tokens per second; "
+        f"{say('memory', memory)} of the {say('memory', usable)} of memory that a model may take.",
+        "What binds: {} in prefill, {} in decode, {} over the whole request.".format(*binds),
+    ]
     if run.runner_up is not None:
         other = run.front.loc[run.runner_up]
         changes = ", ".join(_change(a, knee, other) for a in _axes(run))
-        lines.append(
-            ("", f"Runner-up, member {run.runner_up}: {shape(other)}. Against the knee: {changes}.")
-        )
+        said.append(f"Runner-up, member {run.runner_up}: {shape(other)}. From the knee: {changes}.")
+    warned = []
     if not knee["in_range"]:
-        lines.append(("warning", f"The knee lies beyond the data of the loss law, so that its loss is an "
-                      f"extrapolation: {knee['out_of_range']}."))  # fmt: skip
+        why = knee["out_of_range"]
+        warned.append(f"The knee lies beyond the data of the loss law, an extrapolation: {why}.")
     beyond = int((~run.front["in_range"].astype(bool)).sum())
     if beyond:
-        lines.append(("warning", f"{beyond} of the {len(run.front)} members lie beyond the data of the "
-                      "loss law; the front marks them."))  # fmt: skip
-    lines.append(_basis(run))
-    return "\n".join(
-        f'<p class="{kind}">{escape(line)}</p>' if kind else f"<p>{escape(line)}</p>"
-        for kind, line in lines
-    )
+        of = f"{beyond} of the {len(run.front)} members lie"
+        warned.append(f"{of} beyond the data of the loss law; the front marks them.")
+    basis, has_priors = _basis(run)
+    (warned if has_priors else said).append(basis)
+    paragraphs = [f"<p>{escape(text)}</p>" for text in said]
+    return "\n".join([*paragraphs, *(f'<p class="warning">{escape(text)}</p>' for text in warned)])
 
 
 _BOUNDS = {"compute": "computation", "memory": "memory traffic", "overhead": "fixed overheads"}
-
-
-def _bound(word: str) -> str:
-    return _BOUNDS[word]
 
 
 def _change(shown: Axis, before: pd.Series, after: pd.Series) -> str:
@@ -135,8 +130,8 @@ def _change(shown: Axis, before: pd.Series, after: pd.Series) -> str:
     return f"{shown.title.lower()} {new / old - 1:+.1%}"
 
 
-def _basis(run: SweepRun) -> tuple[str, str]:
-    """Say what the device's efficiencies rest on; a warning where any of them is a prior."""
+def _basis(run: SweepRun) -> tuple[str, bool]:
+    """Say what the device's efficiencies rest on, and whether any of them is a prior."""
     chip = run.device.processor(run.processor)
     efficiency = chip.efficiency
     figures = {
@@ -148,13 +143,13 @@ def _basis(run: SweepRun) -> tuple[str, str]:
     }
     known = {name: figure for name, figure in figures.items() if figure is not None}
     said = ", ".join(f"{name} {_value(figure)} ({figure.basis})" for name, figure in known.items())
-    priors = [name for name, figure in known.items() if figure.basis == "prior"]
-    if not priors:
-        return "", f"Efficiencies of the device: {said}."
-    return "warning", (
-        f"Efficiencies of the device: {said}. A prior is typical of the class of the device and not "
-        "measured on it: trust the order of the members more than their times."
-    )
+    text = f"Efficiencies of the device: {said}."
+    if not any(figure.basis == "prior" for figure in known.values()):
+        return text, False
+    return (
+        f"{text} A prior is typical of the device's class and was not measured on it: trust the "
+        "order of the members more than their times."
+    ), True
 
 
 def _inputs(run: SweepRun) -> str:

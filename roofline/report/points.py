@@ -59,7 +59,7 @@ class Roofline:
         return max(0.0, 1.0 - float(rows["share"].sum()))
 
     def _repr_html_(self) -> str:
-        return str(self.operators._repr_html_())  # type: ignore[operator]
+        return str(self.operators._repr_html_())
 
 
 def roofline_points(
@@ -127,7 +127,7 @@ def _operators(estimate: Estimate, row: int, formats: dict[str, str]) -> pd.Data
         attained=table["flops"] / table["time"],
         share=table["time"] / whole,
         bound=np.array(BOUNDS)[np.argmax(sides, axis=0)],
-        format=table["operator"].map(formats).fillna(""),
+        format=[formats.get(name, "") for name in table["operator"]],
     )
 
 

@@ -72,12 +72,20 @@ function layout(x, y) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("ink"), size: 13, family: "system-ui, sans-serif" },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: colour("faint"), activecolor: colour("blue") },
     hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("faint"), font: { color: colour("ink") }, align: "left" },
     xaxis: side(x), yaxis: side(y),
   };
 }
 
-const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+// 1, 2, 5, 10, ... within a range of logarithms; powers of ten alone where it is wide.
+function ticks([low, high]) {
+  const steps = high - low > 3 ? [1] : [1, 2, 5];
+  const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
+  return powers.flatMap((power) => steps.map((step) => Number(`${step}e${power}`)));
+}
+
+const CONFIG = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["resetScale2d"]] };
 
 function rangeOf(axis) {
   const values = data.front[axis.column].filter(Number.isFinite).map((value) => value / axis.scale);
@@ -108,16 +116,26 @@ function members(some, name, marker, x, y) {
   };
 }
 
-// Names of known models, without those that would cover another.
-function apart(points, ranges, width, height) {
-  const placed = [];
-  return points.map(({ at, name }) => {
-    const [px, py] = at.map((value, i) => ((value - ranges[i][0]) / (ranges[i][1] - ranges[i][0])) * (i ? height : width));
-    const box = [px, py, px + 7 * name.length + 14, py + 15];
-    const free = px > 0 && py > 0 && box[2] < width && py < height &&
+// Names of known models and the sides they stand on, without those that would cover anything.
+function apart(points, marks, ranges, width, height) {
+  const pixel = ({ at }) => at.map((value, i) =>
+    ((value - ranges[i][0]) / (ranges[i][1] - ranges[i][0])) * (i ? height : width));
+  const pixels = points.map(pixel);
+  const placed = [...pixels, ...marks.map(pixel)].map(([px, py]) => [px - 5, py - 5, px + 5, py + 5]);
+  return points.map(({ name }, i) => {
+    const [px, py] = pixels[i];
+    const wide = 6.5 * name.length;
+    const boxes = {
+      "middle right": [px + 6, py - 7, px + 10 + wide, py + 7],
+      "top center": [px - wide / 2, py + 6, px + wide / 2, py + 20],
+      "bottom center": [px - wide / 2, py - 20, px + wide / 2, py - 6],
+      "middle left": [px - 10 - wide, py - 7, px - 6, py + 7],
+    };
+    const free = (box) => box[0] > 0 && box[1] > 0 && box[2] < width && box[3] < height &&
       placed.every((other) => box[0] > other[2] || box[2] < other[0] || box[1] > other[3] || box[3] < other[1]);
-    if (free) placed.push(box);
-    return free ? name : "";
+    const side = Object.keys(boxes).find((key) => free(boxes[key]));
+    if (side) placed.push(boxes[side]);
+    return { text: side ? escapeHtml(name) : "", side: side ?? "middle right" };
   });
 }
 
@@ -133,16 +151,17 @@ function drawFront(some) {
   }
   if (state.references) {
     const models = data.references;
-    const scaled = models.name.map((name, i) => ({
-      name, at: [x, y].map((axis) => {
-        const value = models[axis.column][i] / axis.scale;
-        return axis.log ? Math.log10(value) : value;
-      }),
-    }));
+    const at = (table, i) => [x, y].map((axis) => {
+      const value = table[axis.column][i] / axis.scale;
+      return axis.log ? Math.log10(value) : value;
+    });
+    const scaled = models.name.map((name, i) => ({ name, at: at(models, i) }));
+    const marks = some.map((row) => ({ at: at(data.front, row) }));
+    const labels = apart(scaled, marks, ranges, plot.clientWidth - 80, 370);
     traces.push({
       type: "scatter", mode: "markers+text", name: "Known models",
       marker: { symbol: "square-open", color: colour("ink"), size: 8 },
-      text: apart(scaled, ranges, plot.clientWidth - 80, 380).map(escapeHtml), textposition: "middle right",
+      text: labels.map((label) => label.text), textposition: labels.map((label) => label.side),
       textfont: { size: 11, color: colour("quiet") },
       x: models[x.column].map((value) => value / x.scale), y: models[y.column].map((value) => value / y.scale),
       hovertext: models.name.map((name, i) => [
@@ -169,7 +188,7 @@ function drawFront(some) {
     return [{ type: "line", line: { color: colour("quiet"), dash: "dash", width: 1.5 }, ...ends }];
   };
   const side = (axis, range) => ({ title: { text: `${axis.title} (${axis.unit})` }, type: axis.log ? "log" : "linear", range,
-    ...(axis.log ? { dtick: range[1] - range[0] > 2.5 ? 1 : "D2" } : {}) });
+    ...(axis.log ? { tickvals: ticks(range) } : {}) });
   Plotly.react(plot, traces, { ...layout(side(x, ranges[0]), side(y, ranges[1])),
     shapes: [...budgetLine(x, "x"), ...budgetLine(y, "y")] }, CONFIG);
   byId("count").textContent = `${some.length} of ${size} members shown. Choose a point to see its architecture and its roofline.`;
@@ -190,7 +209,7 @@ function drawMember() {
   say("Law", data.front.in_range[row] ? "inside its data" : `beyond its data: ${data.front.out_of_range[row]}`);
   for (const field of data.fields) {
     const value = data.front[field.column][row];
-    say(field.column.replaceAll("_", " "), typeof value === "boolean" ? (value ? "yes" : "no") : String(value), field.about);
+    if (value !== 0) say(field.column.replaceAll("_", " "), typeof value === "boolean" ? (value ? "yes" : "no") : String(value), field.about);
   }
 }
 
@@ -247,25 +266,26 @@ function drawRoofline() {
   const log = (from, to) => ({ type: "log", range: [Math.log10(from), Math.log10(to)], dtick: 1 });
   Plotly.react(byId("roofline"), traces, layout(
     { ...log(left, right), title: { text: "Operational intensity (FLOP per byte of DRAM traffic)" } },
-    { ...log(low, top), title: { text: "Attained performance (FLOP/s)" }, exponentformat: "SI" }), CONFIG);
+    { ...log(low, top), title: { text: "Attained performance (FLOP/s)" }, tickformat: "~s" }), CONFIG);
 
   const table = byId("operators");
-  table.replaceChildren(make("caption", "The area of a marker is the operator's share of its phase; decode is the first step."));
+  table.replaceChildren();
   const head = table.createTHead().insertRow();
   for (const name of ["Operator", "Phase", "Time", "Share", "FLOP/byte", "FLOP/s", "Bound"]) {
     head.append(make("th", name, { scope: "col" }));
   }
   const body = table.createTBody();
+  const add = (cells) => {
+    const line = body.insertRow();
+    cells.forEach((text, i) => line.append(make("td", text, i < 2 ? { class: "text" } : {})));
+  };
   for (const o of operators) {
     const cells = [o.operator.replaceAll("_", " "), o.phase, prefixed(o.time, "s"), percent(o.share),
       o.intensity === null ? "on chip" : digits(o.intensity, 3), o.flops > 0 ? prefixed(o.attained, "") : "–", o.bound];
-    const line = body.insertRow();
-    cells.forEach((text, i) => line.append(make("td", text, i < 2 ? { class: "text" } : {})));
+    add(cells);
   }
   for (const [phase, share] of Object.entries(found.fixed)) {
-    const line = body.insertRow();
-    ["fixed time of a pass", phase, "", percent(share), "–", "–", "overhead"]
-      .forEach((text, i) => line.append(make("td", text, i < 2 ? { class: "text" } : {})));
+    if (share > 0) add(["fixed time of a pass", phase, "–", percent(share), "–", "–", "overhead"]);
   }
 }
 

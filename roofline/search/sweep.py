@@ -22,7 +22,7 @@ from roofline.search.problem import Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.search import PATIENCE, search, seconds_to_enumerate
 from roofline.workload import Workload
-from spec_files import Spec, SpecError, format_quantity, parse_quantity, read_spec
+from spec_files import Spec, SpecError, format_quantity, parse_quantity, read_spec, validate_spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ class Sweep(Spec):
     law: dict[str, Any]
     """The whole loss law, coefficients included."""
     objectives: tuple[str, ...] = ("loss", "tpot")
-    constraints: dict[str, str | float] = {}
+    constraints: dict[str, str | float] = Field({})
     """Largest value of an objective, with its unit."""
     method: Literal["auto", "exact", "nsga2"] = "auto"
     evaluations: int = Field(100_000, ge=1)
@@ -98,7 +98,7 @@ class Sweep(Spec):
     """Also search by the other method, and report what share of the hypervolume NSGA-II reaches."""
     references: tuple[dict[str, Any], ...] = ()
     """Models to place on the front: name and fields of each architecture."""
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field({})
     """What the sweep was made with; for the reader."""
 
     @field_validator("objectives", mode="before")
@@ -125,8 +125,8 @@ class Sweep(Spec):
     ) -> Self:
         """Gather the inputs by name: shipped or the caller's space, law and reference models.
 
-        references: names or paths; by default the shipped models that the law may speak of; ["none"]
-        for none. Raises SpecError for whatever is not known, before anything is computed.
+        references: names or paths; by default the shipped models that the law may speak of;
+        ["none"] for none. Raises SpecError for whatever is not known, before anything is computed.
         """
         from arch_space.library import load_models, shipped_models
 
@@ -137,17 +137,15 @@ class Sweep(Spec):
         rows: tuple[dict[str, Any], ...] = ()
         if names:
             models = load_models(names)
-            rows = tuple(
-                {"name": name, **models[i].row()} for i, name in enumerate(models.names)
-            )
-        return cls(
-            device=device,
-            space=space if isinstance(space, Space) else load_space(space),
-            law=load_law(law, tokens).model_dump(mode="json"),
-            references=rows,
-            versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-            **inputs,
-        )
+            rows = tuple({"name": name, **models[i].row()} for i, name in enumerate(models.names))
+        gathered = {
+            "device": device,
+            "space": space if isinstance(space, Space) else load_space(space),
+            "law": load_law(law, tokens).model_dump(mode="json"),
+            "references": rows,
+            "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        }
+        return validate_spec(gathered | inputs, cls, "sweep")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -197,8 +195,9 @@ class Sweep(Spec):
     ) -> SweepRun:
         """Search, and describe what is found.
 
-        checkpoint: file that an exact search continues from if it is there; NSGA-II starts anew from
-        its seed and so ends the same. Raises SpecError where no candidate meets the constraints.
+        checkpoint: file that an exact search continues from if it is there; NSGA-II starts anew
+        from its seed and so ends the same. Raises SpecError where no candidate meets the
+        constraints.
         """
         method: str = self.method
         if method == "auto":
@@ -244,8 +243,8 @@ class Sweep(Spec):
             best = float(np.nanmin(said[limit.objective]))
             if best > limit.limit:
                 hints.append(
-                    f"{limit.objective} at most {format_quantity(limit.limit, kind)}, where the least "
-                    f"of a sample is {format_quantity(best, kind)}"
+                    f"{limit.objective} at most {format_quantity(limit.limit, kind)}, where "
+                    f"the least of a sample is {format_quantity(best, kind)}"
                 )
         if not np.any(said["fits"]):
             usable = format_quantity(self.device.memory.dram.usable_bytes, "bytes")
@@ -319,7 +318,8 @@ class Sweep(Spec):
 def _by_distance(points: Array) -> Array:
     """Return rows by distance from the best of every objective, nearest first: the knee leads.
 
-    Objectives are compared by the logarithm of their value, each over the range that the front spans.
+    Objectives are compared by the logarithm of their value, each over the range that the front
+    spans.
     """
     points = np.log(points)
     span = np.ptp(points, axis=0)
@@ -331,10 +331,10 @@ def _by_distance(points: Array) -> Array:
 class SweepRun:
     """What a sweep found.
 
-    front: one row a member, ascending by the objectives; its row numbers are what `knee` (the member
-    nearest to the best of everything) and `runner_up` (the next of another shape) refer to.
-    references: known models on the same device, in the front's commonest weight format. summary: how
-    the search went.
+    front: one row a member, ascending by the objectives; its row numbers are what `knee` (the
+    member nearest to the best of everything) and `runner_up` (the next of another shape) refer to.
+    references: known models on the same device, in the front's commonest weight format. summary:
+    how the search went.
     """
 
     sweep: Sweep
@@ -401,4 +401,4 @@ class SweepRun:
         }
 
     def _repr_html_(self) -> str:
-        return str(self.front._repr_html_())  # type: ignore[operator]
+        return str(self.front._repr_html_())

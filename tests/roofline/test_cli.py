@@ -148,7 +148,9 @@ def device_text() -> str:
         ("  dram:", "  dram: [", ["mine.yaml"]),
     ],
 )
-@pytest.mark.parametrize("command", [["estimate", "-m", "qwen3-0.6b"], ["sweep", "--space", "paper-grid"]])
+@pytest.mark.parametrize(
+    "command", [["estimate", "-m", "qwen3-0.6b"], ["sweep", "--space", "paper-grid"]]
+)
 def test_a_bad_profile_is_one_sentence(capsys, command, old, new, words):
     text = device_text()
     assert old in text
@@ -323,8 +325,22 @@ class TestListings:
         assert "phone" in refused(capsys, ["devices", "--kind", "phones"])
 
     def test_compare_covers_every_combination(self, capsys):
-        command = ["compare", "-m", "qwen3-0.6b", "-m", "llama-3.1-8b", "-d", "phone",
-                   "-d", "a100-80gb", "--weights", "fp16", "--weights", "int4", "--json"]  # fmt: skip
+        command = [
+            "compare",
+            "-m",
+            "qwen3-0.6b",
+            "-m",
+            "llama-3.1-8b",
+            "-d",
+            "phone",
+            "-d",
+            "a100-80gb",
+            "--weights",
+            "fp16",
+            "--weights",
+            "int4",
+            "--json",
+        ]
         assert run(command) == 0
         rows = json.loads(capsys.readouterr().out)
         assert len({(r["model"], r["device"], r["weights"]) for r in rows}) == 8
