@@ -242,7 +242,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     lines = [
         f"{summary['method']}: {summary['evaluated']:,} of {summary['space_size']:,} candidates in "
         f"{summary['seconds']:.1f} s, {summary['feasible']:,} within memory and limits.",
-        f"Train the knee, member {run.knee}: {folder.path}/configs/.",
+        f"Train the knee, member {run.knee}: {folder.config(run, run.knee)}.",
     ]
     if "nsga2_hypervolume_ratio" in summary:
         lines.insert(

@@ -37,7 +37,8 @@ Array = np.ndarray
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, FAINT = "#222222", "#6B6B6B", "#B8B8B8"
 DPI = 100.0  # that labels are placed at; a figure may be saved at any
-FRONT, BEYOND = "Front", "Front, beyond the law's data"
+FRONT, BEYOND_WORDS = "Front", "beyond the law's data"
+BEYOND = f"{FRONT}, {BEYOND_WORDS}"
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, ORANGE), strict=True))
 
 _STYLE: dict[str, Any] = {
@@ -136,10 +137,14 @@ def _known_models(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
     """Draw the reference models that fit the device."""
     models = run.references[run.references["fits"].astype(bool)]
     formats = models["weight_format"].unique()
-    panel.scatter(
-        *_placer(x, y)(models), s=24, marker="s", facecolors="white", edgecolors=INK, lw=0.9,
-        label=f"Known models in {formats[0]}" if len(formats) == 1 else "Known models", zorder=3,
-    )  # fmt: skip
+    known = f"Known models in {formats[0]}" if len(formats) == 1 else "Known models"
+    inside = models["in_range"].to_numpy(dtype=bool)
+    for rows, label, face in ((inside, known, INK), (~inside, f"{known}, {BEYOND_WORDS}", "white")):
+        if rows.any():
+            panel.scatter(
+                *_placer(x, y)(models[rows]), s=24, marker="s", facecolors=face, edgecolors=INK,
+                lw=0.9, label=label, zorder=3,
+            )  # fmt: skip
 
 
 def _picks(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:

@@ -63,6 +63,11 @@ class RunFolder:
         """The file that an interrupted search continues from."""
         return self.path / CHECKPOINT
 
+    def config(self, run: SweepRun, row: int) -> Path:
+        """Return the file of one member's architecture."""
+        digits = len(str(len(run.front) - 1))
+        return self.path / "configs" / f"front-{row:0{digits}d}.yaml"
+
     def begin(self, sweep: Sweep) -> None:
         """Make the folder, and write what the run can be resumed and repeated from."""
         try:
@@ -134,18 +139,16 @@ class RunFolder:
         """Write each member as a model file that `--model` reads."""
         import yaml
 
-        folder = self.path / "configs"
-        folder.mkdir(exist_ok=True)
-        digits = len(str(len(run.front) - 1))
         for row, arch in enumerate(run.architectures()):
-            name = f"front-{row:0{digits}d}"
+            file = self.config(run, row)
+            file.parent.mkdir(exist_ok=True)
             text: dict[str, Any] = {
-                "name": name,
+                "name": file.stem,
                 "title": f"Member {row} of a front on {run.device.name}"
                 + (" (knee)" if row == run.knee else ""),
                 "architecture": arch.row(),
             }
-            (folder / f"{name}.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
+            file.write_text(yaml.safe_dump(text, sort_keys=False))
 
     def _text(self, name: str, text: str) -> None:
         """Write a file whole or not at all."""

@@ -159,8 +159,11 @@ function drawFront(some) {
     const marks = some.map((row) => ({ at: at(data.front, row) }));
     const labels = apart(scaled, marks, ranges, plot.clientWidth - 80, 370);
     traces.push({
-      type: "scatter", mode: "markers+text", name: "Known models",
-      marker: { symbol: "square-open", color: colour("ink"), size: 8 },
+      type: "scatter", mode: "markers+text", name: "Known models (open: beyond the law's data)",
+      marker: {
+        symbol: models.in_range.map((inside) => (inside ? "square" : "square-open")),
+        color: colour("ink"), size: 8,
+      },
       text: labels.map((label) => label.text), textposition: labels.map((label) => label.side),
       textfont: { size: 11, color: colour("quiet") },
       x: models[x.column].map((value) => value / x.scale), y: models[y.column].map((value) => value / y.scale),

@@ -136,10 +136,6 @@ def candidates(seed=0, count=48, **constant):
     return Architectures.checked(**fields | constant)
 
 
-def scaled(values, factor):
-    return np.asarray(values) * factor
-
-
 seeds = st.integers(0, 2**32 - 1)
 lengths = st.integers(1, 150)
 batches = st.integers(1, 9)
@@ -250,7 +246,11 @@ def one(**fields):
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize(
     "prompt",
-    [pytest.param(40, id="full before"), pytest.param(10, id="within"), pytest.param(2, id="after")],
+    [
+        pytest.param(40, id="full before"),
+        pytest.param(10, id="within"),
+        pytest.param(2, id="after"),
+    ],
 )
 @pytest.mark.parametrize("model", MODELS)
 def test_windows_that_fill_before_within_or_after(model, prompt, batch, ideal):
@@ -285,9 +285,7 @@ def test_predicted_attention_that_turns_compute_bound_on_the_way():
     sides = []
     for prompt in (9, 69):
         row = estimate(model, where, Workload(prompt=prompt, generate=1))
-        (attention,) = (
-            o for o in row.operators if o.phase == "decode" and o.name == "attention"
-        )
+        (attention,) = (o for o in row.operators if o.phase == "decode" and o.name == "attention")
         sides.append(attention.compute_time[0] > attention.memory_time[0])
     assert sides == [False, True]
     assert_closed_form(model, where, Workload(prompt=9, generate=60), ideal=False)
@@ -458,6 +456,30 @@ def test_a_model_that_fits_on_the_chip_never_leaves_it():
     outside = estimate(model, small, work, ideal=True)
     assert np.array_equal(outside.decode_bytes, plain.decode_bytes)
     assert np.array_equal(outside.tpot, plain.tpot)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_innermost_level_that_holds_a_model_serves_it(order):
+    levels = [(10**8, 1e12), (10**7, 4e12), (10, 9e12)]
+    gpu = device(peak=1e18, on_chip=levels)
+    memory = gpu.memory.model_copy(update={"on_chip": gpu.memory.on_chip[::order]})
+    inside = estimate(
+        one(), gpu.model_copy(update={"memory": memory}), Workload(prompt=16), ideal=True
+    )
+    away = estimate(one(), device(peak=1e18), Workload(prompt=16), ideal=True)
+    np.testing.assert_allclose(inside.tpot * 4e12, away.tpot * 1e11, rtol=1e-12)
+
+
+def test_unfused_scores_are_traffic():
+    fused, unfused = (
+        estimate(
+            one(), device(on_chip=[(10**5, 1e12)]), Workload(batch=3, prompt=20, attention=how)
+        )
+        for how in ("fused", "unfused")
+    )
+    # Ten layers, three sequences, four heads: a square of 16-bit numbers, out and in and out and in.
+    assert unfused.prefill_bytes[0] - fused.prefill_bytes[0] == 10 * 3 * 4 * 20 * 20 * 2 * 4
+    assert unfused.decode_bytes[0] - fused.decode_bytes[0] == 10 * 3 * 4 * 21 * 2 * 4
 
 
 def test_activations_stay_on_the_chip_where_they_fit():

@@ -16,7 +16,7 @@ from arch_space.formats import format_code
 from arch_space.tensors import active_parameter_count, parameter_count, tensors, weight_bytes
 from roofline import Workload
 from roofline.operators import OPERATORS
-from roofline.operators.attention import score_pairs
+from roofline.operators.attention import score_pairs, sliding_layers
 from roofline.operators.feed_forward import touched
 from roofline.workload import Pass
 
@@ -131,7 +131,9 @@ class Decoder:
     def stored_bytes(self):
         bits = 16 * self.vocabulary * self.width * (1 if self.tied_embedding else 2)
         bits += 16 * self.width
-        return (bits + sum(self.layer_bits(n, self.experts_of(n)[0]) for n in range(self.layers))) / 8
+        return (
+            bits + sum(self.layer_bits(n, self.experts_of(n)[0]) for n in range(self.layers))
+        ) / 8
 
     def seen(self, layer, position):
         return min(position, self.window) if self.slides(layer) else position
@@ -281,6 +283,23 @@ def test_decode_bytes_of_one_sequence(model, keys):
 def test_score_pairs_against_a_walk_over_positions(queries, past, window):
     walked = sum(min(p, window) for p in range(past + 1, past + queries + 1))
     assert score_pairs(queries, float(past + queries), window) == walked
+
+
+def test_a_share_of_layers_is_a_whole_number_of_them():
+    """Gemma 3 1B: 22 of 26 layers, whatever digits of the share are written down."""
+    for share in (22 / 26, 0.846, 0.84616):
+        model = Architectures(
+            layers=26,
+            width=8,
+            query_heads=1,
+            kv_heads=1,
+            head_size=8,
+            ffn_width=8,
+            vocabulary=9,
+            window=512,
+            window_share=share,
+        )
+        assert sliding_layers(model)[0] == 22
 
 
 def test_score_pairs_where_only_some_have_a_window():
