@@ -205,7 +205,7 @@ class Architectures:
             for name in columns()
             if name not in FORMAT_COLUMNS and (column := getattr(self, name)).dtype.kind in "iu"
         }
-        return replace(self, **changes)
+        return replace(self, **changes) if changes else self
 
     def to_frame(self) -> pd.DataFrame:
         """Return a pandas DataFrame of N rows, codes as words."""

@@ -135,16 +135,33 @@ FORMATS: tuple[NumberFormat, ...] = (
 )  # fmt: skip
 
 _CODES = {f.name: code for code, f in enumerate(FORMATS)}
-_BLOCK_CODES = {name: code for code, name in enumerate(_BLOCKS)}
-_BITS = np.array([b.bits for b in _BLOCKS.values()])
-_METADATA = np.array([b.metadata_bits for b in _BLOCKS.values()])
-_GROUP = np.array([b.group for b in _BLOCKS.values()], dtype=float)
-_MULTIPLE = np.array([b.multiple for b in _BLOCKS.values()], dtype=float)
-_FALLBACK = np.array([_BLOCK_CODES.get(b.fallback, c) for c, b in enumerate(_BLOCKS.values())])
-_ROLE = {
-    role: np.array([_BLOCK_CODES[getattr(f, role)] for f in FORMATS])
-    for role in ("body", "boosted", "embedding", "head")
-}
+_ROLES = ("body", "boosted", "embedding", "head")
+_MULTIPLES = (256, 32)  # that rows of the GGUF types must divide by, the stricter first
+
+
+def _stored(block: Block, divides_by: int) -> Block:
+    """Return the block that stores a row with this divisor: the wanted one or a fallback."""
+    while divides_by % block.multiple:
+        block = _BLOCKS[block.fallback]
+    return block
+
+
+def _table(role: str, field: str) -> Array:
+    """A field of the block, by format and by what the row divides by: 256, 32 only, neither."""
+    return np.array(
+        [
+            getattr(_stored(_BLOCKS[getattr(f, role)], divisor), field)
+            for f in FORMATS
+            for divisor in (*_MULTIPLES, 1)
+        ],
+        dtype=float,
+    )
+
+
+_BITS = {role: _table(role, "bits") for role in _ROLES}
+_METADATA = {role: _table(role, "metadata_bits") for role in _ROLES}
+_GROUP = {role: _table(role, "group") for role in _ROLES}
+_BOOSTED = np.array([f.boosted != f.body for f in FORMATS])
 
 
 def format_code(name: str) -> int:
@@ -173,25 +190,25 @@ def bits_per_element(codes: Array, row: Array, role: str = "body") -> Array:
     inputs); role: body, boosted, embedding or head. Returns (N,).
     A row that does not divide into blocks is stored in the block's fallback, as llama.cpp does.
     """
-    block = _ROLE[role][codes]
-    if len(block) > 1 and (block == block[0]).all():
-        block = block[:1]  # one block for all: the common case, and much the faster
-    multiple = _MULTIPLE[block]
-    while multiple.max() > 1 and (short := np.mod(row, multiple) != 0).any():
-        block = np.where(short, _FALLBACK[block], block)
-        multiple = _MULTIPLE[block]
-    bits = _BITS[block]
-    metadata = _METADATA[block]
+    if len(codes) > 1 and (codes == codes[0]).all():
+        codes = codes[:1]  # one format for all: the common case, and much the faster
+    kind = codes * (len(_MULTIPLES) + 1)
+    for multiple in _MULTIPLES:
+        blocks = row / multiple  # exact: a power of two
+        if (short := blocks != np.floor(blocks)).any():
+            kind = kind + short
+    bits = _BITS[role][kind]
+    metadata = _METADATA[role][kind]
     if not metadata.any():
         return bits
-    group = _GROUP[block]
+    group = _GROUP[role][kind]
     groups = np.where(group > 0, np.ceil(row / np.maximum(group, 1.0)), 1.0)
     return bits + metadata * groups / np.maximum(row, 1.0)
 
 
 def has_boosted(codes: Array) -> bool:
     """Whether any of these formats stores some tensors more finely than the rest."""
-    return bool((_ROLE["boosted"] != _ROLE["body"])[codes].any())
+    return bool(_BOOSTED[codes].any())
 
 
 def boosted_layers(layers: Array) -> Array:
@@ -199,9 +216,9 @@ def boosted_layers(layers: Array) -> Array:
 
     The first and last eighth, and every third layer between (llama.cpp, `use_more_bits`).
     """
-    first = layers // 8
-    last = 7 * layers // 8
-    return first + (last - first) // 3 + (layers - last)
+    first = np.floor(layers / 8)
+    last = np.floor(7 * layers / 8)
+    return first + np.floor((last - first) / 3) + (layers - last)
 
 
 def compute_format(left: int, right: int) -> str:

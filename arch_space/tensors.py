@@ -86,14 +86,15 @@ def tensors(arch: Architectures) -> dict[str, Tensor]:
         # A bitmap, or for 2:4 two bits for each of the two that stay: one bit a weight either way.
         return np.minimum(bits_dense, (1 - arch.weight_sparsity) * bits_dense + 1.0)
 
+    width_bits = sparse(bits(width, "body"))  # of every matrix that reads the residual stream
     boosts = has_boosted(arch.weight_format)
     boosted_share = boosted_layers(arch.layers) / arch.layers if boosts else None
 
     def matrix(inputs: Array, outputs: Array, copies: Array, boosted: bool = False) -> Tensor:
-        width_bits = bits(inputs, "body")
+        each = width_bits if inputs is width else sparse(bits(inputs, "body"))
         if boosted and boosted_share is not None:
-            width_bits = width_bits + (bits(inputs, "boosted") - width_bits) * boosted_share
-        return Tensor(inputs, outputs, copies, inputs * outputs * sparse(width_bits) / 8)
+            each = each + (sparse(bits(inputs, "boosted")) - each) * boosted_share
+        return Tensor(inputs, outputs, copies, inputs * outputs * each / 8)
 
     def plain(inputs: Array, outputs: Array, copies: Array) -> Tensor:
         return Tensor(inputs, outputs, copies, inputs * outputs * _PLAIN_BYTES)

@@ -67,11 +67,15 @@ def time_operator(
     if operator.operands == "cache":
         moved = moved + cost.cache
         memory = memory + cost.cache * roof.cache_time
-    moved = moved * roof.dram_share
+    if roof.on_chip:
+        moved = moved * roof.dram_share
     if not roof.ideal:
         spilled, seconds = _activations(cost.activations, roof)
-        moved = moved + spilled + cost.scores
-        memory = memory + seconds + cost.scores * roof.activation_time
+        moved = moved + spilled
+        memory = memory + seconds
+        if operator.operands == "cache":
+            moved = moved + cost.scores
+            memory = memory + cost.scores * roof.activation_time
     if roof.byte_half:
         memory = memory + roof.byte_half * roof.weight_time
     launch = cost.launches * roof.launch * copies if roof.launch else 0.0

@@ -190,7 +190,7 @@ def _legend_below(figure: Figure, panels: list[Axes], colour: str) -> None:
         if label in marks:
             marks[label] = Line2D([], [], marker=marker, ls="", ms=4, mfc=face, mec=colour)
     figure.legend(
-        marks.values(), marks.keys(), loc="outside lower left", ncols=min(len(marks), 6),
+        marks.values(), marks.keys(), loc="outside lower left", ncols=min(len(marks), 3),
         handletextpad=0.3, columnspacing=1.2,
     )  # fmt: skip
 
