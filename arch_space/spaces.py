@@ -1,14 +1,10 @@
 """A space to search: a grid over the fields of an architecture, less what cannot or may not exist.
 
-A point of the grid is a whole number, mixed radix over the dimensions, the last one fastest. Every
-quantity of a space is an array with one axis a dimension, of length one along each that it does not
-depend on; broadcasting then evaluates a rule on the smallest sub-grid that it touches, once.
+A point of the grid is a whole number, mixed radix over the dimensions, the last one fastest.
 """
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,17 +19,16 @@ from arch_space.architectures import (
     columns,
     defaults,
 )
-from arch_space.formats import default_embedding_format, format_code, format_name
+from arch_space.formats import format_code, format_name
+from arch_space.grid import ALL, Grid, Point, axes_of, blocks
+from arch_space.rules import HELPERS, Rule
 from spec_files import Spec, SpecError, did_you_mean, find_spec, read_spec
 
 Array = np.ndarray
 Indices = Array
 
 SPACES = Path(__file__).parent / "spaces"
-HELPERS = ("ffn_ratio", "ffn_multiple")
 ALL_HEADS = "all"  # kv_heads: as many as there are query heads
-_ALL = 0
-_MERGE = 2**22  # grid points of a mask up to which rules are folded into one
 
 
 class Steps(Spec):
@@ -133,7 +128,7 @@ class Space(Spec):
         if self.size >= 2**62:
             raise SpecError(f"a grid of {self.size:.2g} points is beyond 2^62", at=("dimensions",))
         for i, text in enumerate(self.rules):
-            _Rule.parse(text, at=("rules", i))
+            Rule.parse(text, at=("rules", i))
         return self
 
     @cached_property
@@ -155,11 +150,11 @@ class Space(Spec):
     def valid_count(self) -> int:
         """Candidates: points of the grid that can exist, break no rule and repeat no other."""
         masks = self._grid.masks
-        touched = [axis for mask in masks for axis in _axes_of(mask)]
+        touched = [axis for mask in masks for axis in axes_of(mask)]
         if len(touched) == len(set(touched)):  # independent of each other: counts multiply
             free = self.size // math.prod(self.shape[axis] for axis in touched)
             return free * math.prod(int(np.count_nonzero(mask)) for mask in masks)
-        return sum(len(self._valid_indices(*block)) for block in _blocks(0, self.size, 2**18))
+        return sum(len(self._valid_indices(*block)) for block in blocks(0, self.size, 2**18))
 
     def labels(self, axis: int) -> list[str]:
         """Return the values of a dimension as a person would write them."""
@@ -188,15 +183,15 @@ class Space(Spec):
                 varying[name] = table
             else:
                 values[name] = table.values
-        for start, stop in _blocks(0, whole, _BLOCK):
-            point = _Point(self._narrow(indices[start:stop]), self._strides, self.shape)
+        for start, stop in blocks(0, whole, _BLOCK):
+            point = Point(self._narrow(indices[start:stop]), self._strides, self.shape)
             for name, table in varying.items():
                 point.take(table, out=values[name][start:stop])
         return Architectures(**values)
 
     def valid(self, indices: Indices) -> Array:
         """Return whether each point is a candidate, (N,) booleans."""
-        point = _Point(self._narrow(np.asarray(indices)), self._strides, self.shape)
+        point = Point(self._narrow(np.asarray(indices)), self._strides, self.shape)
         valid = np.ones(len(indices), dtype=bool)
         for table in self._grid.rules:
             valid &= point.take(table)
@@ -248,8 +243,9 @@ class Space(Spec):
         return found
 
     @cached_property
-    def _grid(self) -> "_Grid":
-        return _Grid.of(self)
+    def _grid(self) -> "Grid":
+        rules = [Rule.parse(text, at=("rules", i)) for i, text in enumerate(self.rules)]
+        return Grid.of(self._values, self.axes, rules)
 
     def _narrow(self, indices: Indices) -> Indices:
         """Indices in the narrowest type that holds them: 32-bit division is four times as fast."""
@@ -257,7 +253,7 @@ class Space(Spec):
 
     def _valid_indices(self, start: int, stop: int) -> Indices:
         found = [np.empty(0, dtype=np.int64)]
-        for low, high in _blocks(start, stop, _BLOCK):
+        for low, high in blocks(start, stop, _BLOCK):
             block = np.arange(low, high)
             found.append(block[self.valid(block)] if self._grid.rules else block)
         return np.concatenate(found)
@@ -273,265 +269,9 @@ def shipped_spaces() -> list[str]:
     return sorted(file.stem for file in SPACES.glob("*.yaml"))
 
 
+_AT_LEAST_ONE = {"experts", "experts_per_token"}
 _KNOBS = (*columns(), *HELPERS)
 _BLOCK = 2**14  # points decoded at a time, so that the work stays in cache
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The values of one quantity on the sub-grid of the axes it depends on, flat."""
-
-    values: Array
-    axes: tuple[int, ...]
-
-    @classmethod
-    def of(cls, quantity: Array) -> "_Table":
-        return cls(np.ascontiguousarray(quantity).reshape(-1), _axes_of(quantity))
-
-
-class _Point:
-    """Some points of a grid: choices are worked out once an axis, places once a set of axes."""
-
-    def __init__(self, indices: Indices, strides: tuple[int, ...], shape: tuple[int, ...]):
-        self.indices, self.strides, self.shape = indices, strides, shape
-        self.choices: dict[int, Array] = {}
-        self.places: dict[tuple[int, ...], Array] = {(): np.zeros(len(indices), dtype=np.intp)}
-
-    def choice(self, axis: int) -> Array:
-        if axis not in self.choices:
-            number = self.indices.dtype.type
-            above = self.indices // number(self.strides[axis])
-            if axis:
-                above = above - above // number(self.shape[axis]) * number(self.shape[axis])
-            self.choices[axis] = above
-        return self.choices[axis]
-
-    def place(self, axes: tuple[int, ...]) -> Array:
-        if axes not in self.places:
-            place = self.choice(axes[0])
-            for axis in axes[1:]:
-                place = place * self.indices.dtype.type(self.shape[axis]) + self.choice(axis)
-            self.places[axes] = place.astype(np.intp)
-        return self.places[axes]
-
-    def take(self, table: _Table, out: Array | None = None) -> Array:
-        return np.take(table.values, self.place(table.axes), out=out, mode="clip")
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """A space worked out: the columns of its architectures and the masks of what is left out."""
-
-    tables: Mapping[str, _Table]
-    masks: tuple[Array, ...]
-    rules: tuple[_Table, ...]
-
-    @classmethod
-    def of(cls, space: Space) -> "_Grid":
-        given = _along_axes(space)
-        quantity = dict(given)
-        impossible = _complete(quantity)
-        rules = [_Rule.parse(text, at=("rules", i)) for i, text in enumerate(space.rules)]
-        # A helper is not part of an architecture, so a rule on it tells repeated points apart.
-        on_helpers = [rule for rule in rules if set(HELPERS) & rule.names]
-        kept = [rule.holds(quantity) for rule in on_helpers]
-        masks = [~wrong for wrong in impossible]
-        masks += kept + [rule.holds(quantity) for rule in rules if rule not in on_helpers]
-        alive = np.ones((1,) * len(space.shape), dtype=bool)
-        for mask in kept:
-            alive = alive & mask
-        for axis, names in enumerate(space.axes):
-            owned = [column for name in names for column in _SETS.get(name, (name,))]
-            if any(quantity[name] is not given.get(name) for name in owned):
-                masks.append(~_repeats(axis, [quantity[name] for name in owned], alive))
-        folded = tuple(_fold([mask for mask in masks if not mask.all()]))
-        return cls(
-            tables={name: _Table.of(quantity[name]) for name in columns()},
-            masks=folded,
-            rules=tuple(_Table.of(mask) for mask in folded),
-        )
-
-
-_SETS = {"ffn_ratio": ("ffn_width", "expert_width")}
-_AT_LEAST_ONE = {"experts", "experts_per_token"}
-
-
-def _along_axes(space: Space) -> dict[str, Array]:
-    """The fields as given, each along the axis of its dimension."""
-    dimensions = len(space.shape)
-    axis_of = {name: axis for axis, names in enumerate(space.axes) for name in names}
-
-    def array(name: str, values: Any) -> Array:
-        shape = [1] * dimensions
-        if name in axis_of:
-            shape[axis_of[name]] = len(values)
-        return np.asarray(values).reshape(shape)
-
-    return {name: array(name, values) for name, values in space._values.items()}
-
-
-def _complete(q: dict[str, Array]) -> list[Array]:
-    """Add the fields that follow from others; return where no model can be, as masks."""
-    scalar = (1,) * next(iter(q.values())).ndim
-    for name, value in defaults().items():
-        if name not in q and name not in ("expert_width", "embedding_format"):
-            q[name] = np.full(scalar, value)
-    wrong = []
-    if "head_size" not in q:
-        q["head_size"] = q["width"] // q["query_heads"]
-        wrong.append(q["width"] % q["query_heads"] != 0)
-    elif "query_heads" not in q:
-        q["query_heads"] = q["width"] // q["head_size"]
-        wrong.append(q["width"] % q["head_size"] != 0)
-    if (q["kv_heads"] == _ALL).any():
-        q["kv_heads"] = np.where(q["kv_heads"] == _ALL, q["query_heads"], q["kv_heads"])
-    if "embedding_format" not in q:
-        recipe = [default_embedding_format(format_name(c)) for c in q["weight_format"].flat]
-        codes = np.array([format_code(name) for name in recipe])
-        q["embedding_format"] = codes.reshape(q["weight_format"].shape)
-
-    moe = q["experts"] > 1
-    dense = ~moe | (q["dense_layers"] > 0)
-    if "ffn_ratio" in q:
-        multiple = q.get("ffn_multiple", np.ones(scalar, dtype=int))
-        active = np.where(moe, q["experts_per_token"] + q["shared_experts"], 1)
-        inner = q["ffn_ratio"] * q["width"] / multiple
-        q["ffn_width"] = np.ceil(inner - 1e-9).astype(int) * multiple
-        q["expert_width"] = np.ceil(inner / active - 1e-9).astype(int) * multiple
-    zero = np.zeros(scalar, dtype=int)
-    for name, has_it in (("ffn_width", dense), ("expert_width", moe)):
-        width = q.get(name, zero)
-        wrong.append(has_it & (width < 1))
-        q[name] = width if has_it.all() else np.where(has_it, width, 0)
-    slides = q["window_share"] > 0
-    q["window"] = q["window"] if slides.all() else np.where(slides, q["window"], 0)
-
-    wrong += [q[name] < 1 for name in ("layers", "width", "query_heads", "kv_heads", "head_size")]
-    wrong += [
-        q["query_heads"] % np.maximum(q["kv_heads"], 1) != 0,
-        q["experts_per_token"] > q["experts"],
-        (q["experts"] < 1) | (q["experts_per_token"] < 1),
-        q["dense_layers"] > q["layers"],
-        ~moe & (q["dense_layers"] > 0),
-        ~moe & (q["shared_experts"] > 0),
-        slides & (q["window"] < 1),
-        q["rope_size"] > q["head_size"],
-        q["two_four"] & (q["weight_sparsity"] != 0.5),
-    ]
-    return wrong
-
-
-def _repeats(axis: int, owned: list[Array], alive: Array) -> Array:
-    """Where a dimension's choice gives what an earlier, living choice of it gives already."""
-    shape = np.broadcast_shapes(*(column.shape for column in owned), alive.shape)
-    full = [np.moveaxis(np.broadcast_to(column, shape), axis, 0) for column in owned]
-    living = np.moveaxis(np.broadcast_to(alive, shape), axis, 0)
-    repeats = np.zeros(living.shape, dtype=bool)
-    for i in range(1, len(repeats)):
-        same = living[:i].copy()
-        for column in full:
-            same &= column[:i] == column[i]
-        repeats[i] = same.any(axis=0)
-    return np.moveaxis(repeats, 0, axis)
-
-
-def _fold(masks: list[Array]) -> Iterator[Array]:
-    """Join masks that share an axis into one, as long as the sub-grid that they span is small."""
-    masks = sorted(masks, key=lambda mask: mask.size)
-    while masks:
-        first = masks.pop(0)
-        for i, other in enumerate(masks):
-            shares = set(_axes_of(first)) & set(_axes_of(other))
-            if shares and math.prod(np.broadcast_shapes(first.shape, other.shape)) <= _MERGE:
-                masks[i] = first & other
-                break
-        else:
-            yield first
-
-
-def _axes_of(quantity: Array) -> tuple[int, ...]:
-    return tuple(axis for axis, length in enumerate(quantity.shape) if length > 1)
-
-
-def _blocks(start: int, stop: int, length: int) -> Iterator[tuple[int, int]]:
-    return ((low, min(low + length, stop)) for low in range(start, stop, length))
-
-
-_COMPARE: dict[str, Callable[[Array, Array], Array]] = {
-    "divides": lambda a, b: np.equal(np.mod(b, np.where(a == 0, np.nan, a)), 0),
-    "<=": np.less_equal,
-    ">=": np.greater_equal,
-    "==": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    ">": np.greater,
-}
-_OPERATOR = re.compile(r"\s(divides)\s|(<=|>=|==|!=|<|>)")
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    left: tuple[str | float, ...]
-    how: str
-    right: tuple[str | float, ...]
-
-    def holds(self, quantity: Mapping[str, Array]) -> Array:
-        def product(factors: tuple[str | float, ...]) -> Array:
-            values = [quantity[f] if isinstance(f, str) else np.asarray(f) for f in factors]
-            return math.prod(values[1:], start=values[0])
-
-        return _COMPARE[self.how](product(self.left), product(self.right))
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """A comparison that must hold, where its condition does."""
-
-    must: _Comparison
-    where: _Comparison | None = None
-
-    @classmethod
-    def parse(cls, text: str, at: tuple[str | int, ...]) -> "_Rule":
-        must, *where = re.split(r"\sif\s", text)
-        if len(where) > 1:
-            raise SpecError(f"{text!r} has more than one 'if'", at=at)
-        return cls(_comparison(must, at), _comparison(where[0], at) if where else None)
-
-    @property
-    def names(self) -> set[str]:
-        parts = [self.must] if self.where is None else [self.must, self.where]
-        return {f for part in parts for f in (*part.left, *part.right) if isinstance(f, str)}
-
-    def holds(self, quantity: Mapping[str, Array]) -> Array:
-        held = self.must.holds(quantity)
-        return held if self.where is None else held | ~self.where.holds(quantity)
-
-
-def _comparison(text: str, at: tuple[str | int, ...]) -> _Comparison:
-    found = _OPERATOR.findall(text)
-    if len(found) != 1:
-        raise SpecError(
-            f"{text.strip()!r} is not a rule: write e.g. 'kv_heads divides query_heads' "
-            "or 'experts_per_token <= experts'",
-            at=at,
-        )
-    left, right = _OPERATOR.sub("\0", text).split("\0")
-
-    def factors(side: str) -> tuple[str | float, ...]:
-        return tuple(_factor(word.strip(), text.strip(), at) for word in side.split("*"))
-
-    return _Comparison(factors(left), "".join(found[0]), factors(right))
-
-
-def _factor(word: str, text: str, at: tuple[str | int, ...]) -> str | float:
-    if re.fullmatch(r"\d+(\.\d+)?", word):
-        return float(word)
-    names = (*columns(), "ffn_ratio")
-    if word in FORMAT_COLUMNS:
-        raise SpecError(f"{text!r}: {word} is not a number to compare", at=at)
-    if word not in names:
-        raise SpecError(f"{text!r}: unknown field {word!r}{did_you_mean(word, names)}", at=at)
-    return word
 
 
 def _split(key: str) -> tuple[str, ...]:
@@ -548,7 +288,7 @@ def _coded(name: str, cell: Any, at: tuple[str | int, ...]) -> int | float | boo
         except SpecError as unknown:
             raise SpecError(str(unknown), at=at) from None
     if name == "kv_heads" and cell == ALL_HEADS:
-        return _ALL
+        return ALL
     if name == "qk_norm" and isinstance(cell, str):
         if cell in QK_NORMS:
             return QK_NORMS.index(cell)
@@ -576,6 +316,6 @@ def _coded(name: str, cell: Any, at: tuple[str | int, ...]) -> int | float | boo
 def _written(name: str, value: Any) -> str:
     if name in FORMAT_COLUMNS:
         return format_name(value)
-    if name == "kv_heads" and value == _ALL:
+    if name == "kv_heads" and value == ALL:
         return ALL_HEADS
     return f"{value:g}" if not isinstance(value, bool) else str(value).lower()
