@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from arch_space import spaces
+from arch_space import grid
 from arch_space.spaces import Space, load_space, shipped_spaces
 from spec_files import SpecError, parse_spec
 
@@ -104,7 +104,7 @@ def test_blocks_of_any_length_give_the_same_candidates(block):
 
 def test_masks_too_large_to_fold_count_the_same(monkeypatch):
     folded = small().valid_count
-    monkeypatch.setattr(spaces, "_MERGE", 1)
+    monkeypatch.setattr(grid, "_MERGE", 1)
     space = small()
     assert len(space._grid.rules) > 1
     assert space.valid_count == folded
