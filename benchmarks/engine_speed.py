@@ -2,8 +2,8 @@
 
     python benchmarks/engine_speed.py [--candidates N] [--threads N] [--repeats N] [--check]
 
-A full estimate: prefill, every decode step, memory and energy, of random dense and MoE candidates in
-three weight formats, on the shipped phone. Both are timed in the same run, best of the repeats.
+A full estimate: prefill, every decode step, memory and energy, of random dense and MoE candidates
+in three weight formats, on the shipped phone. Both are timed in one run, best of the repeats.
 --check: exit status 1 if a target is missed.
 """
 

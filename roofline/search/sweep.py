@@ -226,7 +226,9 @@ class Sweep(Spec):
         }
         if self.certify:
             other = "nsga2" if method == "exact" else "exact"
-            check = search(problem, other, evaluations=self.evaluations, seed=self.seed)
+            check = search(
+                problem, other, evaluations=self.evaluations, seed=self.seed, progress=progress
+            )
             exact, evolved = (result, check) if method == "exact" else (check, result)
             summary["nsga2_evaluations"] = evolved.evaluated
             summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(exact)

@@ -55,7 +55,8 @@ PUBLISHED = {
     "Gemma-3-1B": (
         llama(
             26, 1152, 4, 1, 6912, 262_144,
-            tied_embedding=True, head_size=256, norms=4, qk_norm=1, window=512, window_share=22 / 26,
+            tied_embedding=True, head_size=256, norms=4, qk_norm=1,
+            window=512, window_share=22 / 26,
         ),
         999_885_952,
     ),

@@ -31,7 +31,8 @@ def brute_force(row: dict, active: bool = False) -> int:
         else:
             outputs = [heads * size, row["kv_heads"] * size, row["kv_heads"] * value]
             total += sum(width * out + (out if row["qkv_bias"] else 0) for out in outputs)
-            total += {"none": 0, "head": 2 * size, "projection": outputs[0] + outputs[1]}[row["qk_norm"]]
+            normed = {"none": 0, "head": 2 * size, "projection": outputs[0] + outputs[1]}
+            total += normed[row["qk_norm"]]
         total += heads * value * width
         matrices = 3 if row["gated"] else 2
         if row["experts"] == 1 or layer < row["dense_layers"]:
