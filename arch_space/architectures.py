@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arch_space.formats import FORMATS, default_embedding_format, format_code
+from arch_space.formats import (
+    ACTIVATION_FORMATS,
+    CACHE_FORMATS,
+    FORMATS,
+    default_embedding_format,
+    format_code,
+)
 from spec_files import SpecError, did_you_mean
 
 if TYPE_CHECKING:
@@ -190,12 +196,9 @@ class Architectures:
         if embedding is not None:
             changes["embedding_format"] = format_code(embedding)
         if kv is not None:
-            changes["kv_format"] = format_code(kv)
+            changes["kv_format"] = format_code(kv, CACHE_FORMATS)
         if activations is not None:
-            code = format_code(activations)
-            if FORMATS[code].embedding_format == FORMATS[code].name and "_" in activations:
-                raise SpecError(f"{activations!r} stores weights; activations take fp16, int8, ...")
-            changes["activation_format"] = code
+            changes["activation_format"] = format_code(activations, ACTIVATION_FORMATS)
         return replace(self, **changes)
 
     def as_float(self) -> Architectures:

@@ -8,6 +8,7 @@ Sources: block layouts from ggml's `ggml-common.h` (bytes per block of 32 or 256
 choice of type per tensor from llama.cpp's `llama-quant.cpp` (`llama_tensor_get_type`), read 2025.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 from spec_files import SpecError, did_you_mean
 
 __all__ = [
+    "ACTIVATION_FORMATS",
+    "CACHE_FORMATS",
     "FORMATS",
     "NumberFormat",
     "bits_per_element",
@@ -104,7 +107,8 @@ def _plain(
 def _gguf(
     name: str, bits: int, body: str, boosted: str, embedding: str, head: str, about: str
 ) -> NumberFormat:
-    return NumberFormat(name, bits, f"int{bits}", body, boosted, embedding, head, name, about)
+    arithmetic = "int4" if bits <= 4 else "int8"
+    return NumberFormat(name, bits, arithmetic, body, boosted, embedding, head, name, about)
 
 
 FORMATS: tuple[NumberFormat, ...] = (
@@ -133,6 +137,13 @@ FORMATS: tuple[NumberFormat, ...] = (
     _gguf("q6_k", 6, "Q6_K", "Q6_K", "Q6_K", "Q6_K", "GGUF Q6_K"),
     _gguf("q8_0", 8, "Q8_0", "Q8_0", "Q8_0", "Q8_0", "GGUF Q8_0"),
 )  # fmt: skip
+
+ACTIVATION_FORMATS = ("fp32", "fp16", "bf16", "fp8", "int8", "int4")
+"""Formats that arithmetic takes; the others only store."""
+CACHE_FORMATS = (
+    *ACTIVATION_FORMATS, "int8-g32", "int4-g128", "int4-g64", "int4-g32", "q8_0", "q4_0",
+)  # fmt: skip
+"""Formats of a KV cache: none whose blocks are longer than a head."""
 
 _CODES = {f.name: code for code, f in enumerate(FORMATS)}
 _ROLES = ("body", "boosted", "embedding", "head")
@@ -164,13 +175,16 @@ _GROUP = {role: _table(role, "group") for role in _ROLES}
 _BOOSTED = np.array([f.boosted != f.body for f in FORMATS])
 
 
-def format_code(name: str) -> int:
-    """Return the code of a format in the columns; SpecError names the nearest."""
-    try:
-        return _CODES[name.lower()]
-    except KeyError:
-        hint = did_you_mean(name.lower(), list(_CODES))
-        raise SpecError(f"unknown number format {name!r}{hint}") from None
+def format_code(name: str, among: Sequence[str] | None = None) -> int:
+    """Return the code of a format in the columns; SpecError names the nearest.
+
+    among: the formats that are possible here, all if None.
+    """
+    known = _CODES if among is None else among
+    if name.lower() not in known:
+        unfit = "unknown number format" if name.lower() not in _CODES else "not a format for this:"
+        raise SpecError(f"{unfit} {name!r}{did_you_mean(name.lower(), list(known))}")
+    return _CODES[name.lower()]
 
 
 def format_name(code: int) -> str:

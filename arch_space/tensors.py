@@ -42,6 +42,8 @@ class Tensor:
         return self.bytes_each * self.copies
 
 
+Inventory = dict[str, Tensor]
+
 _PLAIN_BYTES = 2.0  # norms, biases and routers stay at 16 bits in every recipe here
 
 
@@ -65,7 +67,7 @@ def routed_width(arch: Architectures) -> Array:
     return np.where(arch.experts > 1, arch.expert_width, arch.ffn_width)
 
 
-def tensors(arch: Architectures) -> dict[str, Tensor]:
+def tensors(arch: Architectures) -> Inventory:
     """Return the inventory of weight tensors, by name, in the order in which a token meets them."""
     arch = arch.as_float()
     width, heads, layers = arch.width, arch.query_heads, arch.layers
@@ -74,7 +76,7 @@ def tensors(arch: Architectures) -> dict[str, Tensor]:
     values = value_size(arch)
     keys_out = arch.kv_heads * arch.head_size
     values_out = arch.kv_heads * values
-    found: dict[str, Tensor] = {}
+    found: Inventory = {}
 
     def bits(row: Array, role: str) -> Array:
         codes = arch.weight_format if role in ("body", "boosted") else arch.embedding_format
@@ -157,23 +159,23 @@ def tensors(arch: Architectures) -> dict[str, Tensor]:
     return found
 
 
-def parameter_count(arch: Architectures) -> Array:
+def parameter_count(arch: Architectures, inventory: Inventory | None = None) -> Array:
     """Parameters stored, embeddings included, a tied one counted once; (N,)."""
-    total = sum(t.parameters for t in tensors(arch).values())
+    total = sum(t.parameters for t in (inventory or tensors(arch)).values())
     return np.broadcast_to(total, (len(arch),))
 
 
-def active_parameter_count(arch: Architectures) -> Array:
+def active_parameter_count(arch: Architectures, inventory: Inventory | None = None) -> Array:
     """Parameters of which a token meets the routed experts it activates, and all the rest; (N,)."""
-    inventory = tensors(arch)
+    inventory = inventory or tensors(arch)
     idle = 1 - arch.experts_per_token / arch.experts
     unused = sum(inventory[name].parameters * idle for name in ("expert_up", "expert_down"))
-    return parameter_count(arch) - unused
+    return parameter_count(arch, inventory) - unused
 
 
-def weight_bytes(arch: Architectures) -> Array:
+def weight_bytes(arch: Architectures, inventory: Inventory | None = None) -> Array:
     """Bytes of all stored weights, (N,)."""
-    total = sum(t.stored_bytes for t in tensors(arch).values())
+    total = sum(t.stored_bytes for t in (inventory or tensors(arch)).values())
     return np.broadcast_to(total, (len(arch),))
 
 

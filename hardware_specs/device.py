@@ -52,10 +52,24 @@ class Efficiency(Spec):
 
     compute: Share
     """Of the dense peak, in matrix products."""
+    compute_in: dict[Format, Share] = Field({})
+    """The same in one number format, where it differs from `compute`."""
     memory: Share
     """Of the DRAM bandwidth, streaming weights."""
+    experts: Share | None = None
+    """Of the DRAM bandwidth, streaming experts that tokens pick; as `memory` where not given."""
     cache: Share | None = None
     """Of the DRAM bandwidth, reading the KV cache; as `memory` where not given."""
+
+    def compute_value(self, number_format: str) -> float:
+        """Fraction of the dense peak of a format reached in matrix products."""
+        share = self.compute_in.get(number_format)  # type: ignore[call-overload]
+        return float((share or self.compute).value)
+
+    @property
+    def expert_value(self) -> float:
+        """Fraction of the DRAM bandwidth reached in streaming routed experts."""
+        return (self.experts or self.memory).value
 
     @property
     def cache_value(self) -> float:

@@ -10,6 +10,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    from concurrent.futures import BrokenExecutor
+
     import typer
     from typer.exceptions import TyperException
 
@@ -27,6 +29,9 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
         return 130
+    except BrokenExecutor:
+        _say("a worker process was killed from outside, perhaps for want of memory")
+        return 1
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         return 0
     return code if isinstance(code, int) else 0

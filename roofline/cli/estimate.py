@@ -78,7 +78,7 @@ def estimate(
         typer.echo(json.dumps(_as_dict(found, quality), indent=2))
         return
     if not found.fits[0] and not anyway:
-        raise _does_not_fit(arch, profile, workload, found)
+        raise _does_not_fit(arch, profile, workload, processor, found)
     _print(arch, profile, workload, processor, ideal, found, quality)
 
 
@@ -151,10 +151,13 @@ def _as_dict(found: Estimate, quality: dict[str, Any]) -> dict[str, Any]:
 
 
 def _does_not_fit(
-    arch: Architectures, device: Device, workload: Workload, found: Estimate
+    arch: Architectures,
+    device: Device,
+    workload: Workload,
+    processor: str | None,
+    found: Estimate,
 ) -> Exception:
     """Say what is missing, and the widest common format that would fit."""
-    from arch_space.formats import default_embedding_format
     from roofline.cli import show
     from roofline.engine import estimate as run
     from spec_files import SpecError
@@ -164,14 +167,18 @@ def _does_not_fit(
         f"{found.names[0]} does not fit {device.name}: it needs {show.size(found.memory_bytes[0])} "
         f"and {show.size(usable)} are usable"
     )
-    for name in ("int8", "q6_k", "q4_k_m", "int4"):
-        smaller = arch.with_formats(name, default_embedding_format(name))
-        needs = run(smaller, device, workload, ideal=True).memory_bytes[0]
-        if needs <= min(usable, found.memory_bytes[0]):
-            return SpecError(
-                f"{sentence}; nearest that fits: --weights {name}, {show.size(needs)} (--anyway "
-                "prints the estimate all the same)"
-            )
+    names = ("int8", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "int4")
+    needs = {
+        name: run(arch.with_formats(name), device, workload, processor=processor).memory_bytes[0]
+        for name in names
+    }
+    fitting = {name: size for name, size in needs.items() if size <= usable}
+    if fitting:
+        name = max(fitting, key=lambda n: fitting[n])
+        return SpecError(
+            f"{sentence}; nearest that fits: --weights {name}, {show.size(fitting[name])} "
+            "(--anyway prints the estimate all the same)"
+        )
     return SpecError(f"{sentence}; no weight format makes it fit (--anyway prints the estimate)")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+
+Tell = Callable[[str, int, "int | None"], None]
 
 
 def quantity(value: float, dimension: str) -> str:
@@ -72,8 +74,13 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     console().print(grid)
 
 
-def progress() -> Progress:
-    """A progress bar on standard error, with the time that is left; none where no person looks."""
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """A progress bar on standard error, with the time that is left; none where no person looks.
+
+    Yields tell(step, done, total). The bar, which draws itself from a thread, starts at the first
+    call: by then a search has forked its workers.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -83,7 +90,7 @@ def progress() -> Progress:
     )
 
     screen = console(error=True)
-    return Progress(
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -92,3 +99,13 @@ def progress() -> Progress:
         transient=True,
         disable=not screen.is_terminal,
     )
+    task = bar.add_task("")
+
+    def tell(step: str, done: int, total: int | None) -> None:
+        bar.start()
+        bar.update(task, description=step, completed=done, total=total)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()

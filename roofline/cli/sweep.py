@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -167,32 +168,28 @@ def sweep(
 
 
 def _run(job: Sweep, folder: RunFolder, all_candidates: bool, as_json: bool) -> None:
+    from concurrent.futures import BrokenExecutor
+
     from roofline.cli import show
+    from spec_files import SpecError
 
     problem = job.problem()
     folder.begin(job)
     try:
-        with show.progress() as bar:
-            task = bar.add_task(f"searching {job.space.name}", total=None)
+        with show.progress() as tell:
             run = job.run(
-                problem,
-                checkpoint=folder.checkpoint,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                problem, checkpoint=folder.checkpoint, progress=partial(tell, "searching")
             )
-            bar.update(task, description="drawing", completed=0, total=None)
+            tell("drawing", 0, None)
             folder.write(run)
             if all_candidates:
-                bar.update(task, description="writing all candidates", completed=0, total=None)
-                folder.write_all(
-                    problem,
-                    progress=lambda done, total: bar.update(task, completed=done, total=total),
-                )
-    except KeyboardInterrupt:
+                folder.write_all(problem, progress=partial(tell, "writing all candidates"))
+    except (KeyboardInterrupt, BrokenExecutor):
         show.console(error=True).print(
-            f"interrupted; `roofline sweep --resume {folder.path}` finishes it", highlight=False
+            f"stopped; `roofline sweep --resume {folder.path}` finishes it", highlight=False
         )
         raise
-    except Exception:
+    except SpecError:
         folder.withdraw()
         raise
     if as_json:

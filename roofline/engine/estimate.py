@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arch_space.tensors import active_parameter_count, parameter_count, weight_bytes
 from arch_space.tensors import tensors as weight_tensors
 from roofline.engine.energy import phase_energy
 from roofline.engine.memory import activation_peak, cache_bytes
@@ -127,14 +128,10 @@ def estimate(
     length = len(arch)
     if length <= CHUNK:
         return _chunk(arch, device, workload, processor, ideal, breakdown is not False)
-    if breakdown:
-        parts = [arch[i : i + CHUNK] for i in range(0, length, CHUNK)]
-        done = [_chunk(part, device, workload, processor, ideal, True) for part in parts]
-        return _join(done, arch.names)
 
     def run(start: int) -> Estimate:
         part = arch[start : start + CHUNK]
-        return _chunk(part, device, workload, processor, ideal, False)
+        return _chunk(part, device, workload, processor, ideal, bool(breakdown))
 
     starts = range(0, length, CHUNK)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
@@ -178,7 +175,7 @@ def _chunk(
     names, arch = arch.names, arch.as_float()
     processor = device.processor(processor_name)
     inventory = weight_tensors(arch)
-    stored = np.asarray(sum(t.stored_bytes for t in inventory.values()))
+    stored = weight_bytes(arch, inventory)
     cache = cache_bytes(arch, workload)
     activations = activation_peak(arch, workload)
     memory = stored + cache + activations
@@ -191,15 +188,19 @@ def _chunk(
     decoding = time_decoding(operators, arch, inventory, first, workload.generate, roof)
     tpot = decoding.time / workload.generate
     prefill_bytes = total(prefill, "bytes")
-    energy = phase_energy(
-        device, roof, ttft, prefill_bytes, total(prefill, "joules"), decoding=False
-    ) + phase_energy(device, roof, decoding.time, decoding.bytes, decoding.joules, decoding=True)
-    parameters = np.asarray(sum(t.parameters for t in inventory.values()))
-    experts = inventory["expert_up"].parameters + inventory["expert_down"].parameters
-    active = parameters - experts * (1.0 - arch.experts_per_token / arch.experts)
-
     prefill_sides = _sides(prefill, roof.step)
     decode_sides = _sides(decoding.timings, roof.step)
+    energy = phase_energy(
+        device, roof, ttft, prefill_sides[-1], prefill_bytes, total(prefill, "joules")
+    ) + phase_energy(
+        device,
+        roof,
+        decoding.time,
+        workload.generate * decode_sides[-1],
+        decoding.bytes,
+        decoding.joules,
+        decoding=True,
+    )
     sides = [p + workload.generate * d for p, d in zip(prefill_sides, decode_sides, strict=True)]
     columns = dict(
         ttft=ttft,
@@ -218,8 +219,8 @@ def _chunk(
         memory_bytes=memory,
         fits=memory <= device.memory.dram.usable_bytes,
         energy=energy,
-        parameters=parameters,
-        active_parameters=active,
+        parameters=parameter_count(arch, inventory),
+        active_parameters=active_parameter_count(arch, inventory),
         prefill_bound=np.argmax(np.broadcast_arrays(*prefill_sides), axis=0),
         decode_bound=np.argmax(np.broadcast_arrays(*decode_sides), axis=0),
         bound=np.argmax(np.broadcast_arrays(*sides), axis=0),

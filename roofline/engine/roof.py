@@ -33,7 +33,8 @@ class Roof:
     """Rates of one processor for N candidates; arrays are (N,) or (1,).
 
     flop_time: seconds per FLOP by kind of product (`weights`, `head`, `cache`), whose operands meet
-    in different formats. weight_time, cache_time: seconds per byte from the level that holds the
+    in different formats. weight_time, expert_time,
+    cache_time: seconds per byte from the level that holds the
     model; dram_share: 1 where that is DRAM, 0 where the whole model lives on the chip.
     activation_time: seconds per byte from DRAM.
     flop_half, byte_half: the operation size at which a kernel reaches half of its efficiency.
@@ -44,9 +45,10 @@ class Roof:
 
     flop_time: dict[str, Array]
     weight_time: Array | float
+    expert_time: Array | float
     cache_time: Array | float
     dram_share: Array | float
-    activation_time: Array | float
+    activation_time: float
     flop_half: float
     byte_half: float
     launch: float
@@ -89,7 +91,6 @@ def build_roof(
     in.
     """
     efficiency = processor.efficiency
-    compute = 1.0 if ideal else efficiency.compute.value
     operands = {
         "weights": (arch.activation_format, arch.weight_format),
         "head": (arch.activation_format, arch.embedding_format),
@@ -98,8 +99,11 @@ def build_roof(
     flop_time, joules = {}, {}
     for kind, (left, right) in operands.items():
         formats = {pair: compute_format(*pair) for pair in _pairs(left, right)}
-        rate = {pair: 1.0 / (processor.peak(name) * compute) for pair, name in formats.items()}
-        flop_time[kind] = _by_formats(left, right, rate)
+        reached = {
+            pair: processor.peak(name) * (1.0 if ideal else efficiency.compute_value(name))
+            for pair, name in formats.items()
+        }
+        flop_time[kind] = 1.0 / _by_formats(left, right, reached)
         energy = {pair: processor.energy_per_flop_in(name) for pair, name in formats.items()}
         known = {pair: joule for pair, joule in energy.items() if joule is not None}
         if len(known) == len(energy):
@@ -109,10 +113,13 @@ def build_roof(
         flop_time["weights"] = flop_time["weights"] * np.where(arch.two_four, 1 / speedup, 1.0)
 
     dram = 1.0 / device.memory.dram.bandwidth.value
-    weight_time: Array | float = dram if ideal else dram / efficiency.memory.value
+    spill_time = dram if ideal else dram / efficiency.memory.value
+    weight_time: Array | float = spill_time
+    expert_time: Array | float = spill_time
+    if not ideal and efficiency.experts is not None and (arch.experts > 1).any():
+        expert_time = np.where(arch.experts > 1, dram / efficiency.expert_value, spill_time)
     cache_time: Array | float = dram if ideal else dram / efficiency.cache_value
     dram_share: Array | float = 1.0
-    spill_time = weight_time
     levels = [
         OnChip(level.size.value, 1.0 / level.bandwidth.value)
         for level in device.memory.on_chip
@@ -123,11 +130,13 @@ def build_roof(
         lives_here = resident <= level.size
         if lives_here.any():
             weight_time = np.where(lives_here, level.byte_time, weight_time)
+            expert_time = np.where(lives_here, level.byte_time, expert_time)
             cache_time = np.where(lives_here, level.byte_time, cache_time)
             dram_share = np.where(lives_here, 0.0, dram_share)
     return Roof(
         flop_time=flop_time,
         weight_time=weight_time,
+        expert_time=expert_time,
         cache_time=cache_time,
         dram_share=dram_share,
         activation_time=spill_time,

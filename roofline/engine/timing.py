@@ -63,7 +63,7 @@ def time_operator(
             joules = flops * roof.joule_per_flop[operator.operands]
 
     moved = cost.weights
-    memory = cost.weights * roof.weight_time
+    memory = cost.weights * (roof.expert_time if operator.routed else roof.weight_time)
     if operator.operands == "cache":
         moved = moved + cost.cache
         memory = memory + cost.cache * roof.cache_time
@@ -84,7 +84,8 @@ def time_operator(
 
 def _activations(size: Number, roof: Roof) -> tuple[Number, Number]:
     """Bytes that go out to DRAM, and seconds at the level that holds the operator's working set."""
-    spilled, rate = size, roof.activation_time
+    spilled: Number = size
+    rate: Number = roof.activation_time
     for level in roof.on_chip:
         fits = np.less_equal(size, level.size)
         if fits.all():

@@ -7,12 +7,16 @@ from typing import Literal
 import numpy as np
 
 from arch_space.architectures import Architectures
-from arch_space.tensors import Tensor
+from arch_space.formats import FORMATS
+from arch_space.tensors import Inventory, Tensor
 from roofline.workload import Pass
 
 Array = np.ndarray
-Tensors = dict[str, Tensor]
+Tensors = Inventory
 Operands = Literal["weights", "head", "cache", "none"]
+
+
+_ACTIVATION_BYTES = np.array([f.value_bits / 8 for f in FORMATS])
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Operator:
 
     copies: how many instances a forward pass runs, (N,). operands: which formats meet in its
     product and so which peak it can reach. grows: whether its cost depends on how many keys there
-    are.
+    are. routed: whether its weights are those of experts that tokens pick.
     """
 
     name: str
@@ -47,20 +51,12 @@ class Operator:
     cost: Callable[[Architectures, Tensors, Pass], Cost]
     operands: Operands
     grows: bool = False
+    routed: bool = False
 
 
 def activation_bytes(arch: Architectures) -> Array:
     """Bytes of one activation, (N,)."""
-    return ACTIVATION_BYTES[arch.activation_format]
-
-
-def _activation_table() -> Array:
-    from arch_space.formats import FORMATS
-
-    return np.array([f.value_bits / 8 for f in FORMATS])
-
-
-ACTIVATION_BYTES = _activation_table()
+    return _ACTIVATION_BYTES[arch.activation_format]
 
 
 def linear(tensor: Tensor, tokens: Array | float, activation: Array, launches: float = 1.0) -> Cost:

@@ -30,7 +30,8 @@ def _network(
     """`uses` passes of a token through a network of which `networks_read` copies are read.
 
     up, down: bytes of the matrices into and out of the inner width. With a sparse activation the
-    first matrix is computed whole, since it decides; the others only where a token is active.
+    first matrix is computed whole, since it decides; the others for the neurons that any of the
+    tokens activates, as a dense kernel over gathered rows does.
     """
     matrices = ffn_matrices(arch)
     neurons: Array | float = 1.0
@@ -104,6 +105,6 @@ def _shared_layers(arch: Architectures) -> Array:
 OPERATORS = (
     Operator("dense_feed_forward", lambda a: a.dense_layers, dense_feed_forward, "weights"),
     Operator("router", _routed_layers, router, "weights"),
-    Operator("feed_forward", moe_layers, feed_forward, "weights"),
+    Operator("feed_forward", moe_layers, feed_forward, "weights", routed=True),
     Operator("shared_experts", _shared_layers, shared_experts, "weights"),
 )

@@ -25,9 +25,13 @@ DRAWN = 60  # members whose roofline the report can show
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run is written; nothing that stood there before is touched."""
+    """Where a run is written; nothing that stood there before is touched.
+
+    begun: whether an earlier, interrupted run stands there already.
+    """
 
     path: Path
+    begun: bool = False
 
     @classmethod
     def create(cls, wanted: Path | None, device: str) -> RunFolder:
@@ -56,7 +60,7 @@ class RunFolder:
             raise SpecError(f"--resume: {path} holds no {SWEEP}, so there is no sweep to finish")
         if (path / "front.csv").exists():
             raise SpecError(f"--resume: the sweep of {path} is complete; --repeat runs it again")
-        return cls(path)
+        return cls(path, begun=True)
 
     @property
     def checkpoint(self) -> Path:
@@ -70,15 +74,20 @@ class RunFolder:
 
     def begin(self, sweep: Sweep) -> None:
         """Make the folder, and write what the run can be resumed and repeated from."""
+        if self.begun:
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._text(SWEEP, sweep.to_yaml())
+            with (self.path / SWEEP).open("x", encoding="utf-8") as file:
+                file.write(sweep.to_yaml())
+        except FileExistsError:
+            raise SpecError(f"--out: another sweep has just begun in {self.path}") from None
         except OSError as refused:
             raise SpecError(f"--out: cannot write {self.path}: {refused.strerror}") from None
 
     def withdraw(self) -> None:
-        """Take back a folder in which nothing but the beginning of a failed run stands."""
-        if {entry.name for entry in self.path.iterdir()} <= {SWEEP, CHECKPOINT}:
+        """Take back the folder of a failed run, if it was begun by it and holds nothing more."""
+        if not self.begun and {entry.name for entry in self.path.iterdir()} <= {SWEEP, CHECKPOINT}:
             shutil.rmtree(self.path)
 
     def write(self, run: SweepRun) -> None:

@@ -6,8 +6,9 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from roofline.search.fronts import merge, non_dominated, sieve
 from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
+from roofline.search.workers import cores, spread
 from spec_files import SpecError
 
 Array = np.ndarray
@@ -90,21 +92,31 @@ class _Part:
     feasible: int
 
 
+@contextmanager
+def _saved(path: Path | None, state: Callable[[], State]) -> Iterator[None]:
+    """Save the state at the end, however the end comes."""
+    try:
+        yield
+    finally:
+        if path and state().next:
+            state().save(path)
+
+
 def enumerate_exactly(
     problem: Problem,
     *,
     chunk: int = CHUNK,
-    threads: int | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
     checkpoint: str | Path | None = None,
-    checkpoint_every: float = 30.0,
+    checkpoint_every: float = 2.0,
 ) -> SearchResult:
     """Judge every candidate of a space and return the exact front.
 
-    Chunks are judged by a pool of threads (all cores by default) and joined in order, so the front
-    depends neither on the chunks nor on the threads; of candidates with equal objectives the first
-    point of the space stays. checkpoint: a file that the search continues from, if it is there, and
-    that is written every so many seconds, at the end, and when the search is interrupted.
+    Chunks are judged by workers (as many as there are cores by default) and joined in order, so the
+    front depends neither on the chunks nor on the workers; of candidates with equal objectives the
+    first point of the space stays. checkpoint: a file that the search continues from, if it is
+    there, and that is written every so many seconds, at the end, and at an interruption.
     """
     if chunk < 1:
         raise SpecError(f"chunk must be at least 1, not {chunk}")
@@ -113,27 +125,27 @@ def enumerate_exactly(
     state = State.load(path, problem) if path and path.exists() else State.start(problem)
     size, began, before = problem.space.size, time.perf_counter(), state.seconds
     saved = began
-    workers = threads or os.cpu_count() or 1
+    left = -(-(size - state.next) // chunk)
+    workers = max(1, min(workers or cores(), left))
 
-    def judge(start: int) -> _Part:
+    def judge(start: int, front: Array) -> _Part:
         arch, keys = problem.space.candidates(start, start + chunk)
         if not len(keys):
-            return _Part(keys, state.points[:0], 0, 0)
+            return _Part(keys, front[:0], 0, 0)
         judged = problem.evaluate(arch)
         rows = np.flatnonzero(judged.feasible)
         count = len(rows)
         # The front so far holds earlier points only; a dominated candidate may go at once.
-        rows = rows[sieve(judged.points[rows], state.points)]
+        rows = rows[sieve(judged.points[rows], front)]
         rows = rows[non_dominated(judged.points[rows])]
         return _Part(keys[rows], judged.points[rows], len(keys), count)
 
     starts = iter(range(state.next, size, chunk))
     running: deque[tuple[int, Future[_Part]]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
+    with _saved(path, lambda: state), spread(judge, workers) as submit:
         while True:
             while len(running) < 2 * workers and (start := next(starts, None)) is not None:
-                running.append((start, pool.submit(judge, start)))
+                running.append((start, submit(start, state.points)))
             if not running:
                 break
             start, future = running.popleft()
@@ -156,10 +168,6 @@ def enumerate_exactly(
                 saved = now
             if progress:
                 progress(state.next, size)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        if path and state.next:
-            state.save(path)
     return SearchResult.of(
         problem,
         state.keys,

@@ -50,7 +50,7 @@ class RooflineEvaluator:
             processor=self.processor,
             ideal=self.ideal,
             breakdown=False,
-            threads=1,  # a search spreads its own chunks over the cores
+            threads=1,  # a search spreads its chunks over the cores itself
         )
         loss = predict(self.law, arch)
         return {

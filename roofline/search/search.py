@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from roofline.search.enumeration import enumerate_exactly
 from roofline.search.evolution import evolve
 from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
+from roofline.search.workers import cores
 from spec_files import SpecError, did_you_mean
 
 METHODS = ("auto", "exact", "nsga2")
@@ -23,7 +23,7 @@ def search(
     problem: Problem,
     method: str = "auto",
     *,
-    threads: int | None = None,
+    workers: int | None = None,
     evaluations: int = 100_000,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -34,19 +34,19 @@ def search(
     method: `exact` judges every candidate; `nsga2` spends a number of evaluations, repeatably for a
     seed; `auto` measures the rate on a sample and is exact where that takes less than a minute, or
     where a checkpoint is asked for, which only the exact search has.
-    threads: of the exact search. progress: called with how much is done of how much.
+    workers: of the exact search. progress: called with how much is done of how much.
     """
     if method not in METHODS:
         raise SpecError(f"unknown search method {method!r}{did_you_mean(method, METHODS)}")
     if method == "auto":
-        affordable = seconds_to_enumerate(problem, threads) <= PATIENCE
+        affordable = seconds_to_enumerate(problem, workers) <= PATIENCE
         method = "exact" if affordable or checkpoint else "nsga2"
     if method == "exact":
-        return enumerate_exactly(problem, threads=threads, progress=progress, checkpoint=checkpoint)
+        return enumerate_exactly(problem, workers=workers, progress=progress, checkpoint=checkpoint)
     return evolve(problem, evaluations=evaluations, seed=seed, progress=progress)
 
 
-def seconds_to_enumerate(problem: Problem, threads: int | None = None) -> float:
+def seconds_to_enumerate(problem: Problem, workers: int | None = None) -> float:
     """Estimate how long an exact search takes, from the rate on points across the whole space."""
     problem.check()  # the first call also pays for imports
     began = time.perf_counter()
@@ -55,4 +55,4 @@ def seconds_to_enumerate(problem: Problem, threads: int | None = None) -> float:
         problem.evaluate(problem.space.at(candidates))
     took = time.perf_counter() - began
     points = problem.space.size
-    return took * points / min(_SAMPLE, points) / (threads or os.cpu_count() or 1)
+    return took * points / min(_SAMPLE, points) / (workers or cores())

@@ -204,14 +204,18 @@ class Sweep(Spec):
             begun = checkpoint is not None and checkpoint.exists()
             quick = begun or seconds_to_enumerate(problem) <= PATIENCE
             method = "exact" if quick else "nsga2"
-        result = search(
-            problem,
-            method,
-            evaluations=self.evaluations,
-            seed=self.seed,
-            progress=progress,
-            checkpoint=checkpoint if method == "exact" else None,
-        )
+        results = {
+            name: search(
+                problem,
+                name,
+                evaluations=self.evaluations,
+                seed=self.seed,
+                progress=progress,
+                checkpoint=checkpoint if name == "exact" else None,
+            )
+            for name in (("exact", "nsga2") if self.certify else (method,))
+        }
+        result = results[method]
         if not len(result):
             raise SpecError(self._nothing_left(problem))
         summary: dict[str, Any] = {
@@ -225,13 +229,9 @@ class Sweep(Spec):
             "hypervolume_reference": [float(x) for x in result.reference()],
         }
         if self.certify:
-            other = "nsga2" if method == "exact" else "exact"
-            check = search(
-                problem, other, evaluations=self.evaluations, seed=self.seed, progress=progress
-            )
-            exact, evolved = (result, check) if method == "exact" else (check, result)
+            evolved = results["nsga2"]
             summary["nsga2_evaluations"] = evolved.evaluated
-            summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(exact)
+            summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(results["exact"])
         return self._describe(result, summary)
 
     def _nothing_left(self, problem: Problem) -> str:

@@ -127,10 +127,10 @@ def test_exact_search_is_the_loop_over_every_candidate(changes):
         np.testing.assert_array_equal(found.quantities[name], found.points[:, axis])
 
 
-@pytest.mark.parametrize(("chunk", "threads"), list(itertools.product((1, 13, 300, 10**6), (1, 4))))
-def test_front_depends_neither_on_chunks_nor_on_threads(chunk, threads):
+@pytest.mark.parametrize(("chunk", "workers"), list(itertools.product((1, 13, 300, 10**6), (1, 4))))
+def test_front_depends_neither_on_chunks_nor_on_workers(chunk, workers):
     asked = problem()
-    same(enumerate_exactly(asked, chunk=chunk, threads=threads), enumerate_exactly(asked))
+    same(enumerate_exactly(asked, chunk=chunk, workers=workers), enumerate_exactly(asked))
 
 
 def test_a_search_that_was_killed_goes_on_and_ends_with_the_same_front(tmp_path):
@@ -182,7 +182,7 @@ def test_a_failure_in_a_thread_reaches_the_caller():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        enumerate_exactly(problem(evaluator=broken), threads=2)
+        enumerate_exactly(problem(evaluator=broken), workers=2)
 
 
 def test_nothing_feasible_is_an_empty_front():
