@@ -47,7 +47,10 @@ class ChinchillaLaw(Law):
         return self.e + self.a * parameters**-self.alpha + self.b * tokens**-self.beta
 
     def limits(self, arch: Architectures) -> Iterator[Limit]:
-        """Yield the edges of the fitted sizes and tokens; no run was a mixture of experts."""
+        """Yield the edges of the fitted sizes and tokens; no run was a mixture of experts.
+
+        Sparse weights, which no run had either, are among `penalties.limits`.
+        """
         yield from between("parameters", parameters(arch), self.range.parameters)
         yield from between("training tokens", np.array([self.tokens]), self.range.tokens)
         yield Limit(arch.experts > 1, "mixture of experts")

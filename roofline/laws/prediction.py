@@ -39,7 +39,8 @@ ARRAYS = tuple(f.name for f in fields(Loss) if f.name != "law")
 def predict(law: Law, arch: Architectures) -> Loss:
     """Predict the loss of N candidates.
 
-    Raises SpecError for a weight format or a kind of sparsity whose effect nobody has published.
+    Raises SpecError for a weight format or a kind of sparsity whose effect nobody has published,
+    and for activations of 4 bits.
     """
     if len(arch) <= CHUNK:
         return _chunk(law, arch)

@@ -119,12 +119,22 @@ class Problem:
         return Evaluation(points, excess == 0, excess, quantities)
 
     def check(self) -> None:
-        """Raise SpecError where an objective is not known for any of a sample of candidates."""
+        """Raise SpecError where an objective is not known for any of a sample of candidates.
+
+        Also where losses would be compared that do not compare, being of different vocabularies.
+        """
+        judged = (*self.objectives, *(limit.objective for limit in self.constraints))
+        axes = zip(self.space.axes, self.space.shape, strict=True)
+        if "loss" in judged and any("vocabulary" in names and many > 1 for names, many in axes):
+            raise SpecError(
+                "loss per token does not compare between vocabularies: fix the space's vocabulary, "
+                "or leave loss out of the objectives and constraints"
+            )
         sample = self.sample(256)
         if not len(sample):
             return
         known = self.evaluate(self.space.at(sample)).quantities
-        for name in (*self.objectives, *(limit.objective for limit in self.constraints)):
+        for name in judged:
             if name not in known or np.isnan(known[name]).all():
                 raise SpecError(
                     f"{name} is not known for any candidate: the device profile does not say enough"

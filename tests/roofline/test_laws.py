@@ -197,6 +197,9 @@ def test_two_matrices_count_as_the_gated_network_of_equal_parameters(codesign):
             "experts per token 4 above 2",
         ),
         ({"query_heads": 16}, "query heads x head size 1024 is not the width"),
+        ({"head_size": 8, "query_heads": 112, "kv_heads": 16}, "head size 8 below 64"),
+        ({"head_size": 896, "query_heads": 1, "kv_heads": 1}, "head size 896 above 128"),
+        ({"kv_heads": 28}, "cached width 1792 above the width"),
         ({"window": 512, "window_share": 0.5}, "sliding-window layers"),
         ({"kv_rank": 128, "rope_size": 32}, "latent attention (MLA)"),
         ({"value_size": 128}, "own value size"),
@@ -207,6 +210,17 @@ def test_what_the_data_lacked_is_flagged_with_its_reason(codesign, changes, reas
     table = table if "value_size" not in changes else model(value_size=[64, 128])
     assert codesign.out_of_range_reasons(table)[1] == reason
     assert not codesign.in_range(table)[1]
+
+
+def test_keys_are_at_least_one_head_of_64_wide(codesign):
+    narrow = model(head_size=8, query_heads=112, kv_heads=1)
+    assert codesign.out_of_range_reasons(narrow) == [
+        "head size 8 below 64; cached width 8 below 64"
+    ]
+    for head_size in (64, 128):
+        edge = model(head_size=head_size, query_heads=896 // head_size, kv_heads=1)
+        assert codesign.in_range(edge).all()
+    assert codesign.in_range(model(kv_heads=14)).all()
 
 
 def test_reasons_and_range_agree_and_accumulate(codesign):

@@ -202,6 +202,20 @@ def test_a_quantity_that_nothing_states_is_an_error():
         search(problem(evaluator=silent, objectives="loss,energy"))
 
 
+def test_losses_of_two_vocabularies_are_not_compared():
+    two = TINY.replace("vocabulary: 1000, ", "") + "  vocabulary: [1000, 2000]\n"
+    varied = parse_spec(two, Space, "two.yaml")
+    for changes in (
+        {"objectives": "loss,tpot"},
+        {"objectives": "tpot", "constraints": (Constraint("loss", 9),)},
+    ):
+        for method in ("exact", "nsga2", "auto"):
+            with pytest.raises(SpecError, match="does not compare between vocabularies: fix the"):
+                search(problem(space=varied, **changes), method, evaluations=100)
+    problem(space=varied, objectives="tpot,memory").check()
+    problem(space=parse_spec(two.replace(", 2000", ""), Space, "one.yaml")).check()
+
+
 def test_nsga2_repeats_for_a_seed_and_counts_each_candidate_once():
     runs = [evolve(problem(), evaluations=200, population=20, seed=seed) for seed in (5, 5, 6)]
     same(runs[0], runs[1])
