@@ -22,7 +22,7 @@ from arch_space.architectures import (
 from arch_space.formats import format_code, format_name
 from arch_space.grid import ALL, Grid, Point, axes_of, blocks
 from arch_space.rules import HELPERS, Rule
-from spec_files import Spec, SpecError, did_you_mean, find_spec, read_spec
+from spec_files import Spec, SpecError, did_you_mean, find_spec, read_spec, validate_spec
 
 Array = np.ndarray
 Indices = Array
@@ -204,6 +204,16 @@ class Space(Spec):
     def indices(self, choices: Array) -> Indices:
         """Return the points with these choices; the inverse of `choices`."""
         return np.asarray(np.asarray(choices, dtype=np.int64) @ np.array(self._strides))
+
+    def holding(self, fields: Mapping[str, Any]) -> "Space":
+        """Return the space with some fields the same for all, whatever it varied them over."""
+        coupled = [k for k in self.dimensions if len(_split(k)) > 1 and {*_split(k)} & {*fields}]
+        if coupled:
+            raise SpecError(f"{self.name}: {coupled[0]!r} are coupled: none can be held alone")
+        dimensions = {k: v for k, v in self.dimensions.items() if k not in fields}
+        data = self.model_dump(by_alias=True) | {"fixed": self.fixed | dict(fields)}
+        data["dimensions"] = {k: data["dimensions"][k] for k in dimensions}
+        return validate_spec(data, Space, self.name)
 
     def to_yaml(self) -> str:
         """Return the space as the text of a file that reads back equal."""

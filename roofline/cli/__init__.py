@@ -1,6 +1,13 @@
 """The command line: `roofline sweep | estimate | compare | devices | models`."""
 
+from __future__ import annotations
+
+import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
 
 
 def main() -> None:
@@ -19,23 +26,35 @@ def run(arguments: list[str]) -> int:
     from spec_files import SpecError
 
     try:
-        code = app(args=arguments, prog_name="roofline", standalone_mode=False)
+        code = app(args=arguments or ["--help"], prog_name="roofline", standalone_mode=False)
+        sys.stdout.flush()
     except SpecError as error:
-        _say(str(error))
-        return 2
+        return _say(str(error), 2)
     except TyperException as error:
-        _say(error.format_message())
-        return 2
+        return _say(error.format_message() + _read(error, arguments), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted")
-        return 130
+        return _say("interrupted", 130)
     except BrokenExecutor:
-        _say("a worker process was killed from outside, perhaps for want of memory")
-        return 1
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        return _say("a worker process was killed from outside, perhaps for want of memory", 1)
+    except (BrokenPipeError, SystemExit):  # the reader of our output, such as `head`, is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _say(f"cannot go on: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
 
 
-def _say(sentence: str) -> None:
+def _read(error: TyperException, arguments: list[str]) -> str:
+    """Say what was read where an option's value is refused."""
+    for name in getattr(getattr(error, "param", None), "opts", ()):
+        for word, value in zip(arguments, [*arguments[1:], ""], strict=True):
+            if word == name:
+                return f", read {value!r}"
+            if word.startswith(f"{name}="):
+                return f", read {word.removeprefix(f'{name}=')!r}"
+    return ""
+
+
+def _say(sentence: str, code: int) -> int:
     print(f"roofline: {' '.join(sentence.split())}", file=sys.stderr)
+    return code

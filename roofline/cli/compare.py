@@ -126,6 +126,4 @@ def compare(
         ],
     )
     if not all(row["loss_in_range"] for row in rows):
-        show.console().print(
-            f"* outside the range that law {fitted.name} was fitted in.", highlight=False
-        )
+        show.note(f"* outside the range that law {fitted.name} was fitted in.")

@@ -262,11 +262,9 @@ def _print(
             if row.time[0] > 0
         ],
     )
-    plain = show.console()
-    plain.print(
+    show.note(
         f"batch {workload.batch}, prompt {workload.prompt}, generate {workload.generate}; "
         f"{formats}; {workload.mask} mask, logits of {workload.logits}, "
-        f"{workload.attention} attention.",
-        highlight=False,
+        f"{workload.attention} attention."
     )
-    plain.print(f"Basis: {basis}. Decode rows: the first step.", highlight=False, markup=False)
+    show.note(f"Basis: {basis}. Decode rows: the first step.")

@@ -14,6 +14,13 @@ devices = typer.Typer(
 models = typer.Typer(invoke_without_command=True, help="List the reference models; `show` one.")
 
 
+def _refuse_early(given: bool, command: str) -> None:
+    from spec_files import SpecError
+
+    if given:
+        raise SpecError(f"options belong behind {command}, not before it")
+
+
 @devices.callback()
 def list_devices(
     context: typer.Context,
@@ -35,6 +42,7 @@ def list_devices(
     `roofline devices schema > device.schema.json`
     """
     if context.invoked_subcommand:
+        _refuse_early(as_json or kind is not None, context.invoked_subcommand)
         return
     from hardware_specs import load_device, shipped_devices
     from roofline.cli import show
@@ -92,7 +100,9 @@ def list_devices(
 
 
 @devices.command("show")
-def show_device(name: Annotated[str, typer.Argument(metavar="NAME|FILE")]) -> None:
+def show_device(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE")], as_json: options.Json = False
+) -> None:
     """Print one profile: every number with its basis, source and date.
 
     **Example**: `roofline devices show phone`
@@ -101,6 +111,11 @@ def show_device(name: Annotated[str, typer.Argument(metavar="NAME|FILE")]) -> No
     from roofline.cli import show
 
     device = load_device(name)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(device.model_dump(mode="json", exclude_none=True), indent=2))
+        return
     rows = []
     for path, figure in device.figures():
         source = device.sources[figure.source]
@@ -150,6 +165,7 @@ def list_models(context: typer.Context, as_json: options.Json = False) -> None:
     `roofline models show qwen3-30b-a3b`
     """
     if context.invoked_subcommand:
+        _refuse_early(as_json, context.invoked_subcommand)
         return
     from arch_space.library import load_models, reference_model, shipped_models
     from arch_space.tensors import active_parameter_count, parameter_count
@@ -203,7 +219,9 @@ def list_models(context: typer.Context, as_json: options.Json = False) -> None:
 
 
 @models.command("show")
-def show_model(name: Annotated[str, typer.Argument(metavar="NAME|FILE")]) -> None:
+def show_model(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE")], as_json: options.Json = False
+) -> None:
     """Print one architecture, field by field.
 
     **Example**: `roofline models show gemma-3-1b`
@@ -214,6 +232,16 @@ def show_model(name: Annotated[str, typer.Argument(metavar="NAME|FILE")]) -> Non
     from roofline.cli import show
 
     arch = load_model(name)
+    if as_json:
+        import json
+
+        counts = {
+            "parameters": parameter_count(arch),
+            "active_parameters": active_parameter_count(arch),
+        }
+        found = {"name": arch.names[0], **arch.row()} | {k: int(v[0]) for k, v in counts.items()}
+        typer.echo(json.dumps(found, indent=2))
+        return
     about = {f: Architectures.__dataclass_fields__[f].metadata.get("about", "") for f in arch.row()}
     rows = [[field, str(value), about[field]] for field, value in arch.row().items()]
     rows += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from spec_files import format_quantity
 
@@ -65,13 +65,20 @@ def console(error: bool = False) -> Console:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose first column is text and whose others are numbers."""
     from rich.table import Table
+    from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", title_style="bold")
+    grid = Table(title=Text(title), title_justify="left", title_style="bold")
     for position, name in enumerate(columns):
-        grid.add_column(name, justify="left" if position == 0 else "right", overflow="fold")
+        justify: Literal["left", "right"] = "left" if position == 0 else "right"
+        grid.add_column(Text(name), justify=justify, overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(Text, row))  # as text: a cell may hold [brackets]
     console().print(grid)
+
+
+def note(sentence: str, error: bool = False) -> None:
+    """Print a sentence as it stands."""
+    console(error).print(sentence, highlight=False, markup=False)
 
 
 @contextmanager

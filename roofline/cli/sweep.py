@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from roofline.report.folder import RunFolder
     from roofline.search.sweep import Sweep, SweepRun
 
-_LIMIT = "Largest {} of a front member, with its unit: {}."
+_LIMIT = "Largest {} of a front member, e.g. {}."
 
 
 def _limit(what: str, example: str, metavar: str) -> typer.models.OptionInfo:
@@ -22,6 +22,7 @@ def _limit(what: str, example: str, metavar: str) -> typer.models.OptionInfo:
 
 
 def sweep(
+    context: typer.Context,
     device: Annotated[
         str | None,
         typer.Option(
@@ -42,6 +43,14 @@ def sweep(
     max_energy: Annotated[str | None, _limit("energy of the workload", "20J", "ENERGY")] = None,
     max_memory: Annotated[str | None, _limit("memory", "4GB", "BYTES")] = None,
     processor: options.Processor = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold the format of the weights, in place of the space's own.", metavar="FORMAT"
+        ),
+    ] = None,
+    kv: options.Kv = None,
+    activations: options.Activations = None,
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
@@ -115,59 +124,79 @@ def sweep(
     Writes front.csv, front.parquet, figures, an interactive report.html, the architectures of the
     front under configs/, and sweep.yaml, from which the run can be repeated.
     """
-    from hardware_specs import load_device
     from roofline.report.folder import RunFolder
     from roofline.search.sweep import Sweep
-    from spec_files import SpecError, parse_quantity
+    from spec_files import SpecError
 
-    if resume is not None and (repeat is not None or out is not None):
-        raise SpecError("--resume finishes a folder as it was begun: give it alone")
     if resume is not None:
+        _refuse_beside(context, "resume", {"resume", "as_json"})
         folder = RunFolder.reopen(resume)
-        job = Sweep.load(folder.path / "sweep.yaml")
+        job = Sweep.load(folder.sweep_file)
     elif repeat is not None:
+        _refuse_beside(context, "repeat", {"repeat", "out", "as_json"})
         job = Sweep.load(repeat)
         folder = RunFolder.create(out, job.device.name)
     else:
+        from hardware_specs import load_device
+        from roofline.workload import Workload
+
         if device is None:
             raise SpecError("no device was given: write e.g. --device phone")
         limits = {
-            "loss": (max_loss, "ratio"),
-            "ttft": (max_ttft, "time"),
-            "tpot": (max_tpot, "time"),
-            "latency": (max_latency, "time"),
-            "energy": (max_energy, "energy"),
-            "memory": (max_memory, "bytes"),
+            "loss": max_loss,
+            "ttft": max_ttft,
+            "tpot": max_tpot,
+            "latency": max_latency,
+            "energy": max_energy,
+            "memory": max_memory,
         }
-        constraints = {}
-        for name, (text, dimension) in limits.items():
-            if text is not None:
-                try:
-                    constraints[name] = parse_quantity(text, dimension)
-                except SpecError as error:
-                    raise SpecError(f"--max-{name}: {error}") from None
         job = Sweep.prepare(
             device=load_device(device),
             processor=processor,
             space=space,
-            workload={"batch": batch, "prompt": prompt, "generate": generate},
+            formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
+            workload=Workload(batch, prompt, generate).to_dict(),
             law=law,
             tokens=options.parse_count(tokens, "tokens"),
             objectives=objectives,
-            constraints=constraints,
+            constraints={n: _limit_of(n, text) for n, text in limits.items() if text is not None},
             method=method,
             evaluations=evaluations,
             seed=seed,
             ideal=ideal,
             in_range_only=in_range_only,
             certify=certify,
+            all_candidates=all_candidates,
             references=reference,
         )
         folder = RunFolder.create(out, job.device.name)
-    _run(job, folder, all_candidates, as_json)
+    _run(job, folder, as_json)
 
 
-def _run(job: Sweep, folder: RunFolder, all_candidates: bool, as_json: bool) -> None:
+def _refuse_beside(context: typer.Context, option: str, allowed: set[str]) -> None:
+    """Refuse options that a saved sweep would not heed."""
+    from spec_files import SpecError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in allowed and source is not None and source.name == "COMMANDLINE":
+            raise SpecError(
+                f"--{option} runs a sweep as it was saved: --{name.replace('_', '-')} beside it "
+                "would have no effect"
+            )
+
+
+def _limit_of(objective: str, text: str) -> float:
+    from roofline.search.sweep import DIMENSIONS
+    from spec_files import SpecError, parse_quantity
+
+    try:
+        return parse_quantity(text, DIMENSIONS[objective])
+    except SpecError as error:
+        raise SpecError(f"--max-{objective}: {error}") from None
+
+
+def _run(job: Sweep, folder: RunFolder, as_json: bool) -> None:
     from concurrent.futures import BrokenExecutor
 
     from roofline.cli import show
@@ -181,13 +210,9 @@ def _run(job: Sweep, folder: RunFolder, all_candidates: bool, as_json: bool) -> 
                 problem, checkpoint=folder.checkpoint, progress=partial(tell, "searching")
             )
             tell("drawing", 0, None)
-            folder.write(run)
-            if all_candidates:
-                folder.write_all(problem, progress=partial(tell, "writing all candidates"))
+            folder.write(run, problem, partial(tell, "writing all candidates"))
     except (KeyboardInterrupt, BrokenExecutor):
-        show.console(error=True).print(
-            f"stopped; `roofline sweep --resume {folder.path}` finishes it", highlight=False
-        )
+        show.note(f"stopped; `roofline sweep --resume {folder.path}` finishes it", error=True)
         raise
     except SpecError:
         folder.withdraw()
@@ -235,7 +260,6 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
             for row in rows
         ],
     )
-    plain = show.console()
     lines = [
         f"{summary['method']}: {summary['evaluated']:,} of {summary['space_size']:,} candidates in "
         f"{summary['seconds']:.1f} s, {summary['feasible']:,} within memory and limits.",
@@ -255,4 +279,4 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         )
     lines.append(f"Wrote {folder.path}/: open report.html.")
     for line in lines:
-        plain.print(line, highlight=False, markup=False)
+        show.note(line)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,13 @@ DRAWN = 60  # members whose roofline the report can show
 class RunFolder:
     """Where a run is written; nothing that stood there before is touched.
 
-    begun: whether an earlier, interrupted run stands there already.
+    begun: whether an earlier, interrupted run stands there already; made: the folders that this run
+    had to make, the innermost last.
     """
 
     path: Path
     begun: bool = False
+    made: list[Path] = field(default_factory=list)
 
     @classmethod
     def create(cls, wanted: Path | None, device: str) -> RunFolder:
@@ -43,13 +45,19 @@ class RunFolder:
         if wanted is None:
             names = (f"sweep-{device}" + (f"-{n}" if n > 1 else "") for n in range(1, 10_000))
             return cls(next(Path(name) for name in names if not Path(name).exists()))
+        try:
+            wanted.stat()
+        except FileNotFoundError:
+            return cls(wanted)
+        except OSError as refused:
+            raise SpecError(f"--out: {wanted}: {refused.strerror}") from None
         if wanted.is_dir() and any(wanted.iterdir()):
-            unfinished = (wanted / CHECKPOINT).exists()
+            unfinished = (wanted / SWEEP).exists() and not (wanted / "front.csv").exists()
             hint = (
                 f"`roofline sweep --resume {wanted}` finishes it" if unfinished else "name another"
             )
             raise SpecError(f"--out: {wanted} is not empty, and nothing is overwritten; {hint}")
-        if wanted.exists() and not wanted.is_dir():
+        if not wanted.is_dir():
             raise SpecError(f"--out: {wanted} is a file; name a folder")
         return cls(wanted)
 
@@ -61,6 +69,11 @@ class RunFolder:
         if (path / "front.csv").exists():
             raise SpecError(f"--resume: the sweep of {path} is complete; --repeat runs it again")
         return cls(path, begun=True)
+
+    @property
+    def sweep_file(self) -> Path:
+        """The file that the run can be repeated from."""
+        return self.path / SWEEP
 
     @property
     def checkpoint(self) -> Path:
@@ -77,7 +90,10 @@ class RunFolder:
         if self.begun:
             return
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
+            for folder in reversed(missing):
+                folder.mkdir(exist_ok=True)
+                self.made.append(folder)
             with (self.path / SWEEP).open("x", encoding="utf-8") as file:
                 file.write(sweep.to_yaml())
         except FileExistsError:
@@ -87,11 +103,16 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Take back the folder of a failed run, if it was begun by it and holds nothing more."""
-        if not self.begun and {entry.name for entry in self.path.iterdir()} <= {SWEEP, CHECKPOINT}:
-            shutil.rmtree(self.path)
+        if self.begun or not {e.name for e in self.path.iterdir()} <= {SWEEP, CHECKPOINT}:
+            return
+        for name in (SWEEP, CHECKPOINT):
+            (self.path / name).unlink(missing_ok=True)
+        for folder in reversed(self.made):
+            with suppress(OSError):  # another run may have come to stand there
+                folder.rmdir()
 
-    def write(self, run: SweepRun) -> None:
-        """Write the front, its figures, the report and the chosen architectures.
+    def write(self, run: SweepRun, problem: Problem, progress: Callable[[int, int], None]) -> None:
+        """Write the front, its figures, the report, the chosen architectures; all, if asked for.
 
         front.csv comes last: a folder that holds one is complete.
         """
@@ -112,11 +133,13 @@ class RunFolder:
         self._configs(run)
         self._text("summary.json", json.dumps(run.to_dict() | {"points": None}, indent=2) + "\n")
         run.references.to_csv(self.path / "references.csv", index=False)
+        if run.sweep.all_candidates:
+            self._all_candidates(problem, progress)
         run.front.to_parquet(self.path / "front.parquet", index=False)
         self._text("front.csv", run.front.to_csv(index=False))
         self.checkpoint.unlink(missing_ok=True)
 
-    def write_all(
+    def _all_candidates(
         self, problem: Problem, progress: Callable[[int, int], None], chunk: int = 2**18
     ) -> None:
         """Write every candidate of the space, judged, to all_candidates.parquet, chunk by chunk."""
@@ -154,7 +177,12 @@ class RunFolder:
             text: dict[str, Any] = {
                 "name": file.stem,
                 "title": f"Member {row} of a front on {run.device.name}"
-                + (" (knee)" if row == run.knee else ""),
+                + (", the knee" if row == run.knee else "")
+                + (
+                    f"; beyond the law's data: {why}"
+                    if (why := run.front.at[row, "out_of_range"])
+                    else ""
+                ),
                 "architecture": arch.row(),
             }
             file.write_text(yaml.safe_dump(text, sort_keys=False))

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class State:
                     int(saved["feasible"]),
                     float(saved["seconds"]),
                 )
-        except (OSError, ValueError, KeyError, EOFError) as broken:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as broken:
             raise SpecError(f"{path}: not the checkpoint of a search ({broken})") from None
         if state.fingerprint != problem.fingerprint():
             raise SpecError(

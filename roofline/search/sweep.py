@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from arch_space.architectures import Architectures
+from arch_space.architectures import Architectures, concatenate
+from arch_space.library import ReferenceModel, load_model, reference_model, shipped_models
 from arch_space.spaces import Space, load_space
 from hardware_specs import Device
 from roofline.engine import BOUNDS, Estimate, estimate
@@ -22,7 +23,15 @@ from roofline.search.problem import Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.search import PATIENCE, search, seconds_to_enumerate
 from roofline.workload import Workload
-from spec_files import Spec, SpecError, format_quantity, parse_quantity, read_spec, validate_spec
+from spec_files import (
+    Spec,
+    SpecError,
+    did_you_mean,
+    format_quantity,
+    parse_quantity,
+    read_spec,
+    validate_spec,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +59,8 @@ DIMENSIONS = {
     "memory": "bytes",
 }
 """The kind of quantity that each objective is."""
+
+FORMAT_PARTS = ("weight", "kv", "activation")
 
 METHOD_NAMES = {"exact": "exact enumeration", "nsga2": "NSGA-II"}
 
@@ -83,7 +94,7 @@ class Sweep(Spec):
     processor: str | None = None
     space: Space
     workload: WorkloadSpec = WorkloadSpec()
-    law: dict[str, Any]
+    law: SerializeAsAny[Law]
     """The whole loss law, coefficients included."""
     objectives: tuple[str, ...] = ("loss", "tpot")
     constraints: dict[str, str | float] = Field({})
@@ -96,19 +107,31 @@ class Sweep(Spec):
     """Leave out candidates beyond the data that the law was fitted on."""
     certify: bool = False
     """Also search by the other method, and report what share of the hypervolume NSGA-II reaches."""
-    references: tuple[dict[str, Any], ...] = ()
-    """Models to place on the front: name and fields of each architecture."""
+    all_candidates: bool = False
+    """Also write every candidate of the space."""
+    references: tuple[ReferenceModel, ...] = ()
+    """Models to place on the front."""
     versions: dict[str, str] = Field({})
     """What the sweep was made with; for the reader."""
 
+    @field_validator("law", mode="before")
+    @classmethod
+    def _read_law(cls, given: Any) -> Law:
+        return given if isinstance(given, Law) else law_from(given, "law")
+
     @field_validator("objectives", mode="before")
     @classmethod
-    def _known(cls, names: Any) -> tuple[str, ...]:
-        return parse_objectives(names)
+    def _read_objectives(cls, names: Any) -> tuple[str, ...]:
+        listed = names.split(",") if isinstance(names, str) else names
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(n, str) for n in listed):
+            raise SpecError(f"read {names!r} where a list of objectives belongs, e.g. [loss, tpot]")
+        return parse_objectives(listed)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.device.processor(self.processor)
+        if self.processor is not None and self.processor not in self.device.processors:
+            hint = did_you_mean(self.processor, self.device.processors)
+            raise SpecError(f"no processor {self.processor!r}{hint}", at=("processor",))
         self.limits()
         return self
 
@@ -121,28 +144,26 @@ class Sweep(Spec):
         law: str | Path = "codesign",
         tokens: float | None = None,
         references: Sequence[str | Path] | None = None,
+        formats: Mapping[str, str | None] | None = None,
         **inputs: Any,
     ) -> Self:
         """Gather the inputs by name: shipped or the caller's space, law and reference models.
 
         references: names or paths; by default the shipped models that the law may speak of;
-        ["none"] for none. Raises SpecError for whatever is not known, before anything is computed.
+        ["none"] for none. formats: number formats that all candidates are held in, by column.
+        Raises SpecError for whatever is not known, before anything is computed.
         """
-        from arch_space.library import load_models, shipped_models
-
         if references is None:
             names: Sequence[str | Path] = shipped_models()
         else:
             names = () if list(references) == ["none"] else references
-        rows: tuple[dict[str, Any], ...] = ()
-        if names:
-            models = load_models(names)
-            rows = tuple({"name": name, **models[i].row()} for i, name in enumerate(models.names))
+        grid = space if isinstance(space, Space) else load_space(space)
+        held = {name: word for name, word in (formats or {}).items() if word is not None}
         gathered = {
             "device": device,
-            "space": space if isinstance(space, Space) else load_space(space),
-            "law": load_law(law, tokens).model_dump(mode="json"),
-            "references": rows,
+            "space": grid.holding(held) if held else grid,
+            "law": load_law(law, tokens),
+            "references": [_model(name) for name in names],
             "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         }
         return validate_spec(gathered | inputs, cls, "sweep")
@@ -159,27 +180,29 @@ class Sweep(Spec):
         data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         data["device"] = yaml.safe_load(self.device.to_yaml())
         data["space"] = yaml.safe_load(self.space.to_yaml())
+        data["references"] = [
+            model.model_dump(mode="json", exclude_defaults=True) for model in self.references
+        ]
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
     def limits(self) -> tuple[Constraint, ...]:
         """Return the constraints in SI units."""
         found = []
         for name, limit in self.constraints.items():
-            parse_objectives([name])
-            value = parse_quantity(limit, DIMENSIONS[name]) if isinstance(limit, str) else limit
-            found.append(Constraint(name, float(value)))
+            try:
+                parse_objectives([name])
+                value = parse_quantity(limit, DIMENSIONS[name]) if isinstance(limit, str) else limit
+                found.append(Constraint(name, float(value)))
+            except SpecError as wrong:
+                raise SpecError(str(wrong), at=("constraints", name)) from None
         return tuple(found)
-
-    def loss_law(self) -> Law:
-        """Return the law that the losses come from."""
-        return law_from(self.law, "sweep")
 
     def problem(self) -> Problem:
         """Return the search problem."""
         evaluator = RooflineEvaluator(
             self.device,
             self.workload.workload(),
-            self.loss_law(),
+            self.law,
             processor=self.processor,
             ideal=self.ideal,
         )
@@ -252,19 +275,21 @@ class Sweep(Spec):
             usable = format_quantity(self.device.memory.dram.usable_bytes, "bytes")
             least = format_quantity(float(np.min(said["memory"])), "bytes")
             hints.append(f"none of a sample fits the usable {usable}, the smallest needs {least}")
+        if self.in_range_only and not np.any(said["in_range"]):
+            hints.append("none of a sample lies within the law's data, and only such are asked for")
         why = "; ".join(hints) or "the limits exclude each other"
         return f"no candidate of {self.space.name} meets all limits on {self.device.name}: {why}"
 
     def _describe(self, result: SearchResult, summary: dict[str, Any]) -> SweepRun:
         front = self._table(result.architectures)
         front.insert(0, "index", result.indices)
-        rows = [{k: v for k, v in row.items() if k != "name"} for row in self.references]
-        names = tuple(str(row["name"]) for row in self.references)
         references = front.iloc[:0].assign(name="")
-        if rows:
-            # References stand beside candidates of their own kind: in the front's commonest format.
-            usual = str(front["weight_format"].mode()[0])
-            models = Architectures.from_rows(rows, names=names).with_formats(usual)
+        if self.references:
+            # References stand beside candidates of their kind: in the front's commonest formats.
+            usual = [str(front[f"{part}_format"].mode()[0]) for part in FORMAT_PARTS]
+            models = concatenate([model.architectures() for model in self.references])
+            weights, kv, activations = usual
+            models = models.with_formats(weights, kv=kv, activations=activations)
             references = self._table(models)
         order = _by_distance(front[[COLUMNS[name] for name in self.objectives]].to_numpy())
         knee = int(order[0])
@@ -277,7 +302,7 @@ class Sweep(Spec):
         """Return everything that is known of some candidates, a row each."""
         import pandas as pd
 
-        law = self.loss_law()
+        law = self.law
         found = self.estimate(arch)
         loss = predict(law, arch)
         words = np.array(BOUNDS)
@@ -315,6 +340,16 @@ class Sweep(Spec):
             ideal=self.ideal,
             breakdown=breakdown,
         )
+
+
+def _model(name_or_path: str | Path) -> ReferenceModel:
+    """Return a reference model, or a model file made of a config.json."""
+    if str(name_or_path) in shipped_models():
+        return reference_model(name_or_path)
+    arch = load_model(name_or_path)
+    return validate_spec(
+        {"name": arch.names[0], "architecture": arch.row()}, ReferenceModel, str(name_or_path)
+    )
 
 
 def _by_distance(points: Array) -> Array:
@@ -374,7 +409,7 @@ class SweepRun:
     @property
     def law_title(self) -> str:
         """Title of the loss law."""
-        return self.sweep.loss_law().title
+        return self.sweep.law.title
 
     @property
     def space_title(self) -> str:
@@ -393,7 +428,7 @@ class SweepRun:
             "device": self.device.name,
             "processor": self.processor,
             "space": self.sweep.space.name,
-            "law": self.sweep.law["name"],
+            "law": self.sweep.law.name,
             "objectives": list(self.objectives),
             "constraints": self.constraints,
             "knee": self.knee,

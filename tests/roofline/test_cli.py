@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hardware_specs import load_device
 from roofline.cli import run
 
 ESTIMATE = ["estimate", "--model", "qwen2.5-0.5b", "--device", "jetson-agx-orin-64gb"]
@@ -42,7 +43,7 @@ def refused(capsys, arguments: list[str]) -> str:
 
 class TestEstimate:
     def test_json_has_the_promised_keys_and_agrees_with_the_api(self, capsys):
-        from roofline import Workload, estimate, load_device, load_model
+        from roofline import Workload, estimate, load_model
 
         command = [*ESTIMATE, "--prompt", "512", "--generate", "16", "--weights", "int4", "--json"]
         assert run(command) == 0
@@ -132,8 +133,6 @@ class TestEstimate:
 
 
 def device_text() -> str:
-    from hardware_specs import load_device
-
     return load_device("phone").to_yaml()
 
 
@@ -290,13 +289,99 @@ class TestSweep:
             (["--method", "nsga3"], ["nsga3", "nsga2"]),
             (["--space", "on-devise"], ["on-devise", "on-device"]),
             (["--reference", "qwen9"], ["qwen9"]),
-            (["--resume", "nowhere"], ["nowhere"]),
-            (["--repeat", "nothing.yaml"], ["nothing.yaml"]),
+            (["--resume", "nowhere"], ["--resume", "--device"]),
+            (["--repeat", "nothing.yaml"], ["--repeat", "--device"]),
+            (["--weights", "q3_k"], ["q3_k"]),
+            (["-o", "x" * 400], ["--out"]),
         ],
     )
     def test_bad_options_are_one_sentence(self, capsys, extra, words):
         sentence = refused(capsys, [*SWEEP, *extra])
         assert all(word in sentence for word in words), sentence
+
+    def test_formats_can_be_held(self, capsys):
+        narrow = ["--weights", "q8_0", "--kv", "int8", "--activations", "int8"]
+        assert run([*SWEEP, "--processor", "cpu", *narrow, "-o", "run"]) == 0
+        front = pd.read_csv("run/front.csv")
+        assert set(front["weight_format"]) == {"q8_0"}
+        assert set(front["kv_format"]) == set(front["activation_format"]) == {"int8"}
+
+    def test_a_saved_sweep_heeds_no_other_options(self, capsys):
+        assert run([*SWEEP, "-o", "one"]) == 0
+        capsys.readouterr()
+        for option in (["--device", "phone"], ["--max-tpot", "1ns"], ["--prompt", "7"]):
+            sentence = refused(capsys, ["sweep", "--repeat", "one/sweep.yaml", *option])
+            assert option[0] in sentence
+
+    @pytest.mark.parametrize("spoilt", ["checkpoint", "sweep", "limits"])
+    def test_a_failed_resume_loses_nothing(self, capsys, spoilt):
+        assert run([*SWEEP, "--max-tpot", "50ms", "-o", "one"]) == 0
+        text = Path("one/sweep.yaml").read_text()
+        Path("cut").mkdir()
+        Path("cut/.checkpoint.npz").write_bytes(b"PK\x03\x04 not an archive")
+        if spoilt == "sweep":
+            text = text.replace("prompt: 1024", "prompt: many")
+        if spoilt == "limits":
+            Path("cut/.checkpoint.npz").unlink()
+            text = text.replace("tpot: 0.05", "tpot: 1 ns")
+        Path("cut/sweep.yaml").write_text(f"# mine\n{text}")
+        capsys.readouterr()
+        before = Path("cut/sweep.yaml").read_text()
+        assert run(["sweep", "--resume", "cut"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert Path("cut/sweep.yaml").read_text() == before
+        assert Path("cut/.checkpoint.npz").exists()
+
+    def test_a_failed_sweep_leaves_no_folders_and_keeps_an_empty_one(self, capsys):
+        Path("mine").mkdir()
+        for out in ("mine", "new/a/b"):
+            refused(capsys, [*SWEEP, "--max-tpot", "1ns", "-o", out])
+        assert [p.name for p in Path().iterdir()] == ["mine"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "words"),
+        [
+            ("- loss\n- tpot\n", "  5\n", ["objectives", "5"]),
+            ("tpot: 0.05", "tpto: 0.05", ["constraints.tpto", "tpot"]),
+            ("name: qwen2.5-0.5b\n", "nam: qwen2.5-0.5b\n", ["references", "nam", "name"]),
+            ("  k_l: 9.96", "  k_l: none", ["law", "k_l"]),
+            ("method: auto", "method: autp", ["method", "auto"]),
+        ],
+    )
+    def test_a_sweep_file_edited_into_nonsense(self, capsys, old, new, words):
+        assert run([*SWEEP, "--max-tpot", "50ms", "-o", "one"]) == 0
+        text = Path("one/sweep.yaml").read_text()
+        assert old in text
+        Path("odd.yaml").write_text(text.replace(old, new, 1))
+        capsys.readouterr()
+        sentence = refused(capsys, ["sweep", "--repeat", "odd.yaml"])
+        assert "odd.yaml:" in sentence
+        assert all(word in sentence for word in words), sentence
+
+    def test_only_one_of_two_sweeps_gets_a_folder(self):
+        from roofline.report.folder import RunFolder
+        from roofline.search.sweep import Sweep
+        from spec_files import SpecError
+
+        job = Sweep.prepare(device=load_device("phone"), space="paper-grid")
+        first, second = (RunFolder.create(Path("run"), "phone") for _ in range(2))
+        first.begin(job)
+        with pytest.raises(SpecError, match="another sweep"):
+            second.begin(job)
+
+
+def test_brackets_in_names_are_text(capsys):
+    text = device_text().replace("title: Flagship phone", "title: My [/bold] [red] phone", 1)
+    Path("mine.yaml").write_text(text)
+    for command in (["estimate", "-m", "qwen3-0.6b"], ["sweep", "--space", "paper-grid"]):
+        assert run([*command, "--device", "mine.yaml"]) == 0
+        assert "My [/bold] [red] phone" in capsys.readouterr().out
+
+
+def test_a_candidate_out_of_range_is_flagged_where_a_person_reads(capsys):
+    assert run(["estimate", "-m", "smollm2-135m", "-d", "phone"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "out of the fitted range: width 576 below 768" in printed
 
 
 class TestListings:
@@ -309,8 +394,6 @@ class TestListings:
             assert [row["name"] for row in json.loads(capsys.readouterr().out)] == names
 
     def test_a_device_shows_every_number_with_its_source(self, capsys):
-        from hardware_specs import load_device
-
         assert run(["devices", "show", "phone"]) == 0
         printed = " ".join(capsys.readouterr().out.split())
         assert "84.8 GB/s" in printed
