@@ -12,6 +12,9 @@ from spec_files import SpecError, did_you_mean
 Array = np.ndarray
 Mask = Literal["causal", "full"]
 Logits = Literal["last", "all"]
+MOST = 1_000_000_000
+"""Largest batch, prompt or answer: beyond any use, and short of overflow."""
+
 Attention = Literal["fused", "unfused"]
 
 
@@ -43,6 +46,8 @@ class Workload:
                 raise SpecError(
                     f"workload {name} must be a whole number of at least 1, not {value!r}"
                 )
+            if value > MOST:
+                raise SpecError(f"workload {name} must be at most {MOST:,}; it is larger")
         for name, options in (("mask", Mask), ("logits", Logits), ("attention", Attention)):
             value = getattr(self, name)
             if value not in get_args(options):
