@@ -6,9 +6,10 @@ length one and is broadcast, so what does not vary costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
+T = TypeVar("T")
 
 FORMAT_COLUMNS = ("weight_format", "embedding_format", "kv_format", "activation_format")
+LARGEST = 2**31
+"""What no count of a model exceeds; products of two still fit 64 bits."""
 QK_NORMS = ("none", "head", "projection")
 WORDS: dict[str, tuple[str, ...]] = {
     **{name: tuple(f.name for f in FORMATS) for name in FORMAT_COLUMNS},
@@ -133,6 +137,7 @@ class Architectures:
             column = getattr(self, name)
             refuse(column < 0, f"{name} must not be negative")
             refuse(~np.isfinite(column), f"{name} must be a finite number")
+            refuse(column > LARGEST, f"{name} must be at most {LARGEST}")
         refuse(self.window_share > 1, "window_share must lie in [0, 1]")
         refuse((self.window_share > 0) & (self.window < 1), "window_share needs a window")
         refuse(self.query_heads % self.kv_heads != 0, "query_heads must divide by kv_heads")
@@ -203,12 +208,7 @@ class Architectures:
 
     def as_float(self) -> Architectures:
         """Return the table with counts as floats, ready for arithmetic that must not convert."""
-        changes = {
-            name: column.astype(float)
-            for name in columns()
-            if name not in FORMAT_COLUMNS and (column := getattr(self, name)).dtype.kind in "iu"
-        }
-        return replace(self, **changes) if changes else self
+        return _with_floats(self) if _counts(self) else self
 
     def to_frame(self) -> pd.DataFrame:
         """Return a pandas DataFrame of N rows, codes as words."""
@@ -249,6 +249,30 @@ class Architectures:
         if missing:
             raise SpecError(f"architecture: {missing[0]} is missing")
         return cls.checked(**values, names=names)
+
+
+def once(quantity: Callable[[Architectures], T]) -> Callable[[Architectures], T]:
+    """Work out a quantity of a table once, and keep it with the table, which never changes."""
+
+    @wraps(quantity)
+    def kept(arch: Architectures) -> T:
+        store: dict[Any, T] = arch.__dict__.setdefault("_derived", {})
+        if quantity not in store:
+            store[quantity] = quantity(arch)
+        return store[quantity]
+
+    return kept
+
+
+@once
+def _with_floats(arch: Architectures) -> Architectures:
+    return replace(arch, **{name: getattr(arch, name).astype(float) for name in _counts(arch)})
+
+
+def _counts(arch: Architectures) -> list[str]:
+    """Return the columns that hold whole numbers as such; codes are not numbers."""
+    numbers = (name for name in columns() if name not in FORMAT_COLUMNS)
+    return [name for name in numbers if getattr(arch, name).dtype.kind in "iu"]
 
 
 def _code(column: str, word: str) -> int:

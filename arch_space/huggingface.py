@@ -11,12 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from arch_space.architectures import QK_NORMS, Architectures
-from spec_files import SpecError, did_you_mean, nearest
+from arch_space.architectures import LARGEST, QK_NORMS, Architectures
+from spec_files import SpecError, did_you_mean, nearest, short
 
 __all__ = ["FAMILIES", "Family", "families_of", "from_huggingface", "to_huggingface"]
 
 _QUANTISED = "give the unquantised model's config and choose its number formats instead"
+
+# What transformers calls the functions of one number, without parameters of their own, that it
+# knows. They cost the same here; a name that is none of them is a slip of the pen.
+_ACTIVATIONS = (
+    "silu", "swish", "gelu", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new", "gelu_fast",
+    "gelu_accurate", "gelu_python", "gelu_10", "quick_gelu", "relu", "relu2", "relu6", "leaky_relu",
+    "hardswish", "mish", "sigmoid", "tanh", "laplace", "sqrtsoftplus", "linear",
+)  # fmt: skip
 
 # Keys that must hold one of these values if they are there at all, and what the columns lack.
 _EXPECTED: dict[str, tuple[tuple[object, ...], str]] = {
@@ -36,11 +44,19 @@ class _Keys:
     def __init__(self, config: Mapping[str, Any], where: str):
         self.config = config
         self.where = where
+        self.assumed: Mapping[str, Any] = {}
+
+    def assume(self, omitted: Mapping[str, Any]) -> None:
+        """Take the values that a model type gives to keys that the file omits."""
+        self.assumed = {key: value for key, value in omitted.items() if key not in self.config}
+        self.config = {**self.config, **self.assumed}
 
     def fail(self, key: str, why: str) -> NoReturn:
-        read = repr(self.config.get(key))
-        read = read if len(read) <= 60 else f"{read[:57]}..."
-        raise SpecError(f"{self.where}: {key}: read {read}; {why}.")
+        found = f"read {short(self.config.get(key))}" if key in self.config else "missing"
+        if key in self.assumed:
+            default, family = short(self.assumed[key]), self.config["model_type"]
+            found = f"missing, which to {family} means {default}"
+        raise SpecError(f"{self.where}: {key}: {found}; {why}.")
 
     def value(self, key: str) -> Any:
         if key not in self.config:
@@ -51,8 +67,9 @@ class _Keys:
 
     def count(self, key: str, least: int = 1) -> int:
         value = self.value(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            self.fail(key, f"expected a whole number of at least {least}")
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not least <= value <= LARGEST:
+            self.fail(key, f"expected a whole number of at least {least} and at most {LARGEST}")
         return value
 
     def count_or_null(self, key: str) -> int | None:
@@ -69,6 +86,13 @@ class _Keys:
         if not isinstance(value, bool):
             self.fail(key, "expected true or false")
         return value
+
+    def check_activation(self, key: str) -> None:
+        name = self.config.get(key, _ACTIVATIONS[0])
+        if not isinstance(name, str):
+            self.fail(key, "expected the name of an activation")
+        if name not in _ACTIVATIONS:
+            self.fail(key, f"not a known activation{did_you_mean(name, _ACTIVATIONS)}")
 
     def sliding_layers_listed(self, layers: int) -> int | None:
         """Count the sliding layers that `layer_types` lists; None where there is no list."""
@@ -229,7 +253,10 @@ def from_huggingface(config: Mapping[str, Any], where: str) -> Architectures:
         hint = did_you_mean(str(model_type), [*FAMILIES, *_WRAPPERS]).removeprefix("; ")
         keys.fail("model_type", f"not a known model type, {hint}")
     family = FAMILIES[model_type]
-    keys.config = _OMITTED | dict(family.omitted) | dict(config)
+    keys.assume({**_OMITTED, **family.omitted})
+    keys.check_activation("hidden_act")
+    if config.get("hidden_activation") is not None:  # Gemma's; null means hidden_act
+        keys.check_activation("hidden_activation")
     for key, (values, why) in _EXPECTED.items():
         if key in config and config[key] not in values:
             keys.fail(key, why)

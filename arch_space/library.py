@@ -1,6 +1,6 @@
 """Reference models: published architectures, shipped as YAML, and models of the user's files."""
 
-import json
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydantic import Field, create_model, model_validator
 
 from arch_space.architectures import (
     FORMAT_COLUMNS,
+    LARGEST,
     QK_NORMS,
     Architectures,
     columns,
@@ -18,7 +19,17 @@ from arch_space.architectures import (
 )
 from arch_space.formats import format_name
 from arch_space.huggingface import FAMILIES, from_huggingface
-from spec_files import Spec, SpecError, did_you_mean, find_spec, read_spec
+from arch_space.tensors import parameter_count
+from spec_files import (
+    Spec,
+    SpecError,
+    did_you_mean,
+    find_spec,
+    read_json,
+    read_spec,
+    short,
+    within,
+)
 
 __all__ = [
     "ReferenceModel",
@@ -34,9 +45,10 @@ _FOLDER = Path(__file__).parent / "models"
 
 def _row_fields() -> dict[str, Any]:
     """The columns of `Architectures` as fields of one row; formats and qk_norm by name."""
-    fields: dict[str, Any] = {name: (int, Field(ge=0, strict=True)) for name in columns()}
+    limits: dict[str, Any] = {"ge": 0, "le": LARGEST, "strict": True}
+    fields: dict[str, Any] = {name: (int, Field(**limits)) for name in columns()}
     for name, default in defaults().items():
-        fields[name] = (type(default), Field(default, ge=0, strict=True))
+        fields[name] = (type(default), Field(default, **limits))
     for name in FORMAT_COLUMNS:
         fields[name] = (str, format_name(defaults()[name]))
     fields["qk_norm"] = (Literal[QK_NORMS], QK_NORMS[0])
@@ -72,10 +84,13 @@ class ReferenceModel(Spec):
         if self.family is not None and self.family not in FAMILIES:
             hint = did_you_mean(self.family, FAMILIES)
             raise SpecError(f"unknown model type {self.family!r}{hint}", at=("family",))
-        try:
-            self.architectures()
-        except SpecError as impossible:
-            raise SpecError(str(impossible), at=("architecture",)) from None
+        with within("architecture"):
+            counted = int(parameter_count(self.architectures())[0])
+        if self.parameters is not None and self.parameters != counted:
+            raise SpecError(
+                f"read {self.parameters:,}, but the architecture has {counted:,}",
+                at=("parameters",),
+            )
         return self
 
     def architectures(self) -> Architectures:
@@ -100,11 +115,15 @@ def load_model(name_or_path: str | Path) -> Architectures:
     A folder that holds a config.json stands for it.
     """
     path = Path(name_or_path)
-    if path.is_dir() and (path / "config.json").is_file():
-        path = path / "config.json"
+    if name_or_path and os.path.isdir(path) and path.name not in shipped_models():
+        path /= "config.json"
+        if not path.is_file():
+            raise SpecError(f"model {short(str(name_or_path))} is a folder without a config.json.")
     if path.suffix == ".json":
+        if not os.path.exists(path):  # unlike Path.exists, at peace with any text
+            raise SpecError(f"no model {short(str(name_or_path))}: no such file.")
         name = path.resolve().parent.name if path.name == "config.json" else path.stem
-        return replace(from_huggingface(_read_json(path), str(path)), names=(name,))
+        return replace(from_huggingface(read_json(path), str(path)), names=(name,))
     return reference_model(name_or_path).architectures()
 
 
@@ -114,16 +133,3 @@ def load_models(names_or_paths: Iterable[str | Path]) -> Architectures:
     if not tables:
         raise SpecError("no models were given.")
     return concatenate(tables)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except json.JSONDecodeError as broken:
-        raise SpecError(f"{path}:{broken.lineno}: not JSON: {broken.msg}.") from None
-    except FileNotFoundError:
-        raise SpecError(f"{path}: no such file.") from None
-    except UnicodeDecodeError:
-        raise SpecError(f"{path}: is not UTF-8 text.") from None
-    except OSError as unreadable:
-        raise SpecError(f"{path}: cannot be read: {unreadable.strerror}.") from None

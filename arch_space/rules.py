@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arch_space.architectures import FORMAT_COLUMNS, columns
-from spec_files import SpecError, did_you_mean
+from arch_space.architectures import FORMAT_COLUMNS, LARGEST, columns
+from spec_files import SpecError, did_you_mean, short
 
 Array = np.ndarray
 
@@ -38,7 +38,7 @@ class _Comparison:
 
     def holds(self, quantity: Mapping[str, Array]) -> Array:
         def product(factors: tuple[str | float, ...]) -> Array:
-            values = [quantity[f] if isinstance(f, str) else np.asarray(f) for f in factors]
+            values = [np.asarray(quantity[f] if isinstance(f, str) else f, float) for f in factors]
             return math.prod(values[1:], start=values[0])
 
         return _COMPARE[self.how](product(self.left), product(self.right))
@@ -48,16 +48,19 @@ class _Comparison:
 class Rule:
     """A comparison that must hold, where its condition does."""
 
+    text: str
+    at: tuple[str | int, ...]
     must: _Comparison
     where: _Comparison | None = None
 
     @classmethod
     def parse(cls, text: str, at: tuple[str | int, ...]) -> "Rule":
-        """Read a rule; `at` is its key path, for errors."""
+        """Read a rule; `at` is its key path, for errors, as its text is."""
         must, *where = re.split(r"\sif\s", text)
         if len(where) > 1:
-            raise SpecError(f"{text!r} has more than one 'if'", at=at)
-        return cls(_comparison(must, at), _comparison(where[0], at) if where else None)
+            raise SpecError(f"{short(text)} has more than one 'if'", at=at)
+        condition = _comparison(where[0], at) if where else None
+        return cls(text, at, _comparison(must, at), condition)
 
     @property
     def names(self) -> set[str]:
@@ -75,7 +78,7 @@ def _comparison(text: str, at: tuple[str | int, ...]) -> _Comparison:
     found = _OPERATOR.findall(text)
     if len(found) != 1:
         raise SpecError(
-            f"{text.strip()!r} is not a rule: write e.g. 'kv_heads divides query_heads' "
+            f"{short(text.strip())} is not a rule: write e.g. 'kv_heads divides query_heads' "
             "or 'experts_per_token <= experts'",
             at=at,
         )
@@ -89,10 +92,14 @@ def _comparison(text: str, at: tuple[str | int, ...]) -> _Comparison:
 
 def _factor(word: str, text: str, at: tuple[str | int, ...]) -> str | float:
     if re.fullmatch(r"\d+(\.\d+)?", word):
+        if float(word) > LARGEST:
+            raise SpecError(f"{short(text)}: a number of at most {LARGEST} belongs here", at=at)
         return float(word)
     names = (*columns(), "ffn_ratio")
     if word in FORMAT_COLUMNS:
-        raise SpecError(f"{text!r}: {word} is not a number to compare", at=at)
+        raise SpecError(f"{short(text)}: {word} is not a number to compare", at=at)
     if word not in names:
-        raise SpecError(f"{text!r}: unknown field {word!r}{did_you_mean(word, names)}", at=at)
+        raise SpecError(
+            f"{short(text)}: unknown field {short(word)}{did_you_mean(word, names)}", at=at
+        )
     return word

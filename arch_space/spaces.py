@@ -14,20 +14,23 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from arch_space.architectures import (
     FORMAT_COLUMNS,
+    LARGEST,
     QK_NORMS,
     Architectures,
     columns,
     defaults,
 )
 from arch_space.formats import format_code, format_name
-from arch_space.grid import ALL, Grid, Point, axes_of, blocks
+from arch_space.grid import ALL, Grid, Point, blocks, count
 from arch_space.rules import HELPERS, Rule
-from spec_files import Spec, SpecError, did_you_mean, find_spec, read_spec, validate_spec
+from spec_files import Spec, SpecError, did_you_mean, find_spec, read_spec, short, validate_spec
 
 Array = np.ndarray
 Indices = Array
 
 SPACES = Path(__file__).parent / "spaces"
+MOST_VALUES = 10_000  # of a dimension
+_ROUNDING = 1e-6  # of a step
 ALL_HEADS = "all"  # kv_heads: as many as there are query heads
 
 
@@ -43,28 +46,38 @@ class Steps(Spec):
     def _check(self) -> "Steps":
         if (self.step is None) == (self.factor is None):
             raise SpecError("needs either a step or a factor")
+        for name, number in self.model_dump(by_alias=True, exclude_none=True).items():
+            if abs(number) > LARGEST:
+                what = f"a number of at most {LARGEST}"
+                raise SpecError(f"read {short(number)} where {what} belongs", at=(name,))
         if self.to < self.start:
             raise SpecError(f"runs from {self.start:g} down to {self.to:g}")
         if self.step is not None and self.step <= 0:
             raise SpecError(f"step must be positive, not {self.step:g}")
         if self.factor is not None and (self.factor <= 1 or self.start <= 0):
             raise SpecError("a geometric series needs a positive start and a factor above one")
+        if (many := self._many()) > MOST_VALUES:
+            raise SpecError(f"has {many:.3g} values, where a dimension has at most {MOST_VALUES:,}")
         return self
+
+    def _many(self) -> float:
+        """How many values there are; a whole number of them, and what is left of a step."""
+        if self.step is not None:
+            return (self.to - self.start) / self.step + 1 + _ROUNDING
+        return math.log(self.to / self.start) / math.log(self.factor or 1) + 1 + _ROUNDING
 
     def values(self) -> list[int | float]:
         """Return the values, whole ones as integers."""
         found: list[int | float] = []
-        while True:
-            done = len(found)
+        for done in range(int(self._many())):
             value = (
                 self.start + done * self.step
                 if self.step is not None
                 else self.start * float(self.factor or 1) ** done
             )
-            if value > self.to * (1 + 1e-9) + 1e-12:
-                return found
             value = round(value, 9)
             found.append(int(value) if value == int(value) else value)
+        return found
 
 
 def _kind(given: object) -> str:
@@ -127,8 +140,7 @@ class Space(Spec):
             raise SpecError("ffn_ratio or expert_width is missing, and there are experts")
         if self.size >= 2**62:
             raise SpecError(f"a grid of {self.size:.2g} points is beyond 2^62", at=("dimensions",))
-        for i, text in enumerate(self.rules):
-            Rule.parse(text, at=("rules", i))
+        assert self._grid  # worked out here, so that what is wrong with it is told of the file
         return self
 
     @cached_property
@@ -149,12 +161,7 @@ class Space(Spec):
     @cached_property
     def valid_count(self) -> int:
         """Candidates: points of the grid that can exist, break no rule and repeat no other."""
-        masks = self._grid.masks
-        touched = [axis for mask in masks for axis in axes_of(mask)]
-        if len(touched) == len(set(touched)):  # independent of each other: counts multiply
-            free = self.size // math.prod(self.shape[axis] for axis in touched)
-            return free * math.prod(int(np.count_nonzero(mask)) for mask in masks)
-        return sum(len(self._valid_indices(*block)) for block in blocks(0, self.size, 2**18))
+        return count(self._grid.masks, self.shape)
 
     def labels(self, axis: int) -> list[str]:
         """Return the values of a dimension as a person would write them."""
@@ -237,17 +244,25 @@ class Space(Spec):
             rows = given.values() if isinstance(given, Steps) else given
             if not rows:
                 raise SpecError("has no values", at=("dimensions", key))
+            if len(rows) > MOST_VALUES:
+                raise SpecError(
+                    f"has {len(rows):,} values, where a dimension has at most {MOST_VALUES:,}",
+                    at=("dimensions", key),
+                )
             for i, row in enumerate(rows):
                 at = ("dimensions", key) if isinstance(given, Steps) else ("dimensions", key, i)
                 cells = row if len(names) > 1 else [row]
                 if not isinstance(cells, list) or len(cells) != len(names):
-                    raise SpecError(f"read {row!r} where {len(names)} values belong", at=at)
+                    raise SpecError(f"read {short(row)} where {len(names)} values belong", at=at)
                 for name, cell in zip(names, cells, strict=True):
                     found.setdefault(name, []).append(_coded(name, cell, at))
-            seen = list(zip(*(found[name] for name in names), strict=True))
-            twice = [i for i, cells in enumerate(seen) if cells in seen[:i]]
-            if twice:
-                raise SpecError(f"gives {rows[twice[0]]!r} twice", at=("dimensions", key))
+            seen = set()
+            for row, cells in zip(
+                rows, zip(*(found[name] for name in names), strict=True), strict=True
+            ):
+                if cells in seen:
+                    raise SpecError(f"gives {row!r} twice", at=("dimensions", key))
+                seen.add(cells)
         for key, cell in self.fixed.items():
             found[key] = [_coded(key, cell, ("fixed", key))]
         return found
@@ -255,7 +270,7 @@ class Space(Spec):
     @cached_property
     def _grid(self) -> "Grid":
         rules = [Rule.parse(text, at=("rules", i)) for i, text in enumerate(self.rules)]
-        return Grid.of(self._values, self.axes, rules)
+        return Grid.of(self.name, self._values, self.axes, rules)
 
     def _narrow(self, indices: Indices) -> Indices:
         """Indices in the narrowest type that holds them: 32-bit division is four times as fast."""
@@ -292,7 +307,7 @@ def _coded(name: str, cell: Any, at: tuple[str | int, ...]) -> int | float | boo
     """Return a value of a field as it stands in a column; SpecError if it cannot be one."""
     if name in FORMAT_COLUMNS:
         if not isinstance(cell, str):
-            raise SpecError(f"read {cell!r} where the name of a number format belongs", at=at)
+            raise SpecError(f"read {short(cell)} where the name of a number format belongs", at=at)
         try:
             return format_code(cell)
         except SpecError as unknown:
@@ -302,24 +317,26 @@ def _coded(name: str, cell: Any, at: tuple[str | int, ...]) -> int | float | boo
     if name == "qk_norm" and isinstance(cell, str):
         if cell in QK_NORMS:
             return QK_NORMS.index(cell)
-        raise SpecError(f"unknown qk_norm {cell!r}{did_you_mean(cell, QK_NORMS)}", at=at)
+        raise SpecError(f"unknown qk_norm {short(cell)}{did_you_mean(cell, QK_NORMS)}", at=at)
     default = {**defaults(), "ffn_ratio": 1.0}.get(name, 1)
     if isinstance(default, bool):
         if isinstance(cell, bool):
             return cell
-        raise SpecError(f"read {cell!r} where true or false belongs", at=at)
-    if isinstance(cell, bool) or not isinstance(cell, int | float) or not math.isfinite(cell):
+        raise SpecError(f"read {short(cell)} where true or false belongs", at=at)
+    if isinstance(cell, bool) or not isinstance(cell, int | float) or cell != cell:
         what = f"a number or {ALL_HEADS!r}" if name == "kv_heads" else "a number"
-        raise SpecError(f"read {cell!r} where {what} belongs", at=at)
+        raise SpecError(f"read {short(cell)} where {what} belongs", at=at)
+    if abs(cell) > LARGEST:
+        raise SpecError(f"read {short(cell)} where a number of at most {LARGEST} belongs", at=at)
     if isinstance(default, int) and cell != int(cell):
-        raise SpecError(f"read {cell!r} where a whole number belongs", at=at)
+        raise SpecError(f"read {short(cell)} where a whole number belongs", at=at)
     if name == "ffn_ratio" and cell <= 0:
-        raise SpecError(f"read {cell!r} where a positive number belongs", at=at)
+        raise SpecError(f"read {short(cell)} where a positive number belongs", at=at)
     least = 0 if name in (defaults().keys() | {"ffn_ratio"}) - _AT_LEAST_ONE else 1
     if cell < least:
-        raise SpecError(f"read {cell!r} where a number of at least {least} belongs", at=at)
+        raise SpecError(f"read {short(cell)} where a number of at least {least} belongs", at=at)
     if (name.endswith("_sparsity") and cell >= 1) or (name == "window_share" and cell > 1):
-        raise SpecError(f"read {cell!r} where a share of one belongs", at=at)
+        raise SpecError(f"read {short(cell)} where a share of one belongs", at=at)
     return float(cell) if isinstance(default, float) else int(cell)
 
 

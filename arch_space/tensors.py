@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arch_space.architectures import Architectures
+from arch_space.architectures import Architectures, once
 from arch_space.formats import bits_per_element, boosted_layers, has_boosted
 
 Array = np.ndarray
@@ -47,26 +47,31 @@ Inventory = dict[str, Tensor]
 _PLAIN_BYTES = 2.0  # norms, biases and routers stay at 16 bits in every recipe here
 
 
+@once
 def moe_layers(arch: Architectures) -> Array:
     """Count the layers whose feed-forward network follows `experts` (one expert is a dense one)."""
     return arch.layers - arch.dense_layers
 
 
+@once
 def ffn_matrices(arch: Architectures) -> Array:
     """Count the matrices of a feed-forward network: three where gated, else two."""
     return np.where(arch.gated, 3.0, 2.0)
 
 
+@once
 def value_size(arch: Architectures) -> Array:
     """Return the size of a value head."""
     return np.where(arch.value_size > 0, arch.value_size, arch.head_size)
 
 
+@once
 def routed_width(arch: Architectures) -> Array:
     """Return the inner width of one routed expert; of the only one where the model is dense."""
     return np.where(arch.experts > 1, arch.expert_width, arch.ffn_width)
 
 
+@once
 def tensors(arch: Architectures) -> Inventory:
     """Return the inventory of weight tensors, by name, in the order in which a token meets them."""
     arch = arch.as_float()
@@ -179,6 +184,7 @@ def weight_bytes(arch: Architectures, inventory: Inventory | None = None) -> Arr
     return np.broadcast_to(total, (len(arch),))
 
 
+@once
 def cache_bytes_per_token(arch: Architectures) -> Array:
     """KV-cache bytes that one token adds to one layer, (N,).
 

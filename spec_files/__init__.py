@@ -1,14 +1,21 @@
-"""How a YAML file becomes validated values: units, line numbers, and errors of one sentence.
+"""How a file becomes validated values: units, line numbers, and errors of one sentence.
 
 Knows nothing of devices or models. Importing it loads neither pydantic nor a YAML parser.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from spec_files.errors import SpecError
+from spec_files.errors import SpecError, short, within
 from spec_files.nearest import did_you_mean, nearest
 from spec_files.quantities import DIMENSIONS, format_quantity, parse_quantity
-from spec_files.reading import find_spec, parse_spec, read_spec, read_yaml, validate_spec
+from spec_files.reading import (
+    find_spec,
+    parse_spec,
+    read_json,
+    read_spec,
+    read_yaml,
+    validate_spec,
+)
 
 if TYPE_CHECKING:
     from spec_files.model import Spec
@@ -23,9 +30,12 @@ __all__ = [
     "nearest",
     "parse_quantity",
     "parse_spec",
+    "read_json",
     "read_spec",
     "read_yaml",
+    "short",
     "validate_spec",
+    "within",
 ]
 
 

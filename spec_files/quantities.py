@@ -8,7 +8,7 @@ import math
 import re
 from decimal import Context, Decimal
 
-from spec_files.errors import SpecError
+from spec_files.errors import SpecError, short
 from spec_files.nearest import nearest
 
 _PREFIXES = {
@@ -64,6 +64,19 @@ _EXAMPLES = {
     "ratio": "0.72",
 }
 DIMENSIONS = tuple(_WRITTEN)
+# What no device and no limit on one falls outside, zero aside; beyond it arithmetic overflows.
+_PLAUSIBLE = {
+    "bytes": (1.0, 1e18),
+    "bandwidth": (1.0, 1e18),
+    "flops": (1.0, 1e21),
+    "compute": (1.0, 1e21),
+    "time": (1e-15, 1e12),
+    "power": (1e-6, 1e9),
+    "energy": (1e-15, 1e15),
+    "energy_per_byte": (1e-18, 1.0),
+    "energy_per_flop": (1e-18, 1.0),
+    "ratio": (1e-9, 1e9),
+}
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER}|[+-]?\.?(?:nan|inf(?:inity)?)\b)\s*(.*?)\s*", re.I | re.S)
@@ -74,20 +87,27 @@ def parse_quantity(text: object, dimension: str) -> float:
     """Return a written quantity in SI base units: ("76.8 GB/s", "bandwidth") gives 76.8e9.
 
     A ratio may be a plain number or a percentage; every other dimension needs its unit.
-    Raises SpecError for a missing, unknown or wrong unit, and a NaN, infinite or negative number.
+    Raises SpecError for a missing, unknown or wrong unit, a NaN, infinite or negative number, and
+    one of a size that nothing has.
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
-        raise SpecError(f"read {text!r} where a quantity such as {_EXAMPLES[dimension]!r} belongs")
-    written = text if isinstance(text, str) else repr(text)
+        raise SpecError(
+            f"read {short(text)} where a quantity such as {_EXAMPLES[dimension]!r} belongs"
+        )
+    written = text if isinstance(text, str) else short(text)
     parts = _QUANTITY.fullmatch(written)
     if parts is None:
-        raise SpecError(f"{written!r} is not a quantity; write e.g. {_EXAMPLES[dimension]!r}")
+        raise SpecError(f"{short(written)} is not a quantity; write e.g. {_EXAMPLES[dimension]!r}")
     number = Decimal(parts[1].lstrip("+-.") if parts[1][-1].isalpha() else parts[1])
     value = float(_EXACT.multiply(number, _scale(written, parts[2], dimension)))
     if not math.isfinite(value):
-        raise SpecError(f"{written!r} is not a finite number")
+        raise SpecError(f"{short(written)} is not a finite number")
     if written.lstrip().startswith("-"):
-        raise SpecError(f"{written!r} is negative")
+        raise SpecError(f"{short(written)} is negative")
+    low, high = _PLAUSIBLE[dimension]
+    if value and not low <= value <= high:
+        ends = " to ".join(format_quantity(end, dimension) for end in (low, high))
+        raise SpecError(f"{short(written)} is beyond what is plausible, {ends}")
     return value
 
 
@@ -134,7 +154,7 @@ def _scale(written: str, unit: str, dimension: str) -> Decimal:
     if unit in units:
         return units[unit]
     if not unit:
-        raise SpecError(f"{written!r} has no unit: write e.g. {_EXAMPLES[dimension]!r}")
+        raise SpecError(f"{short(written)} has no unit: write e.g. {_EXAMPLES[dimension]!r}")
     # 'gb/s' can only be GB/s, but 'mw' could be two units, and 'Gb/s' is how gigabits are written.
     if unit.islower():
         scales = {scale for name, scale in units.items() if name.lower() == unit}
@@ -143,12 +163,12 @@ def _scale(written: str, unit: str, dimension: str) -> Decimal:
     elsewhere = [other for other, known in _UNITS.items() if unit in known]
     if elsewhere:
         raise SpecError(
-            f"{written!r} is a quantity of {_spoken(elsewhere[0])}, not of {_spoken(dimension)}: "
-            f"write e.g. {_EXAMPLES[dimension]!r}"
+            f"{short(written)} is a quantity of {_spoken(elsewhere[0])}, "
+            f"not of {_spoken(dimension)}: write e.g. {_EXAMPLES[dimension]!r}"
         )
     close = nearest(unit, (name for name in units if name))
     hint = f"nearest is {close!r}" if close else f"write e.g. {_EXAMPLES[dimension]!r}"
-    raise SpecError(f"{written!r}: unknown unit {unit!r} of {_spoken(dimension)}; {hint}")
+    raise SpecError(f"{short(written)}: unknown unit {short(unit)} of {_spoken(dimension)}; {hint}")
 
 
 def _spoken(dimension: str) -> str:

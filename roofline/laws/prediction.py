@@ -10,7 +10,7 @@ from arch_space.architectures import Architectures
 from roofline.laws.law import Array, Law, inside, reasons
 from roofline.laws.penalties import limits, penalty
 
-CHUNK = 16_384
+CHUNK = 32_768
 """Candidates predicted at once: the columns of a chunk stay in a core's cache."""
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from arch_space.architectures import Architectures
+from arch_space.architectures import Architectures, once
 from arch_space.tensors import cache_bytes_per_token, value_size
 from roofline.operators.cost import Array, Cost, Operator, Tensors, activation_bytes, linear
 from roofline.workload import Pass
 
 
+@once
 def sliding_layers(arch: Architectures) -> Array:
     """Count the layers that attend to a window."""
     return np.rint(arch.window_share * arch.layers)

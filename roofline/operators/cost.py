@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from arch_space.architectures import Architectures
+from arch_space.architectures import Architectures, once
 from arch_space.formats import FORMATS
 from arch_space.tensors import Inventory, Tensor
 from roofline.workload import Pass
@@ -54,6 +54,7 @@ class Operator:
     routed: bool = False
 
 
+@once
 def activation_bytes(arch: Architectures) -> Array:
     """Bytes of one activation, (N,)."""
     return _ACTIVATION_BYTES[arch.activation_format]

@@ -6,22 +6,27 @@ Colours are those of Okabe and Ito, told apart by every common form of colour vi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.style
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnchoredText
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from roofline.report.points import PHASES, Axis, Roofline, axis, say
+from roofline.report.points import PHASES, Axis, Roofline, axis, brief, limits
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ INK, GREY, FAINT = "#222222", "#6B6B6B", "#B8B8B8"
 DPI = 100.0  # that labels are placed at; a figure may be saved at any
 FRONT, BEYOND_WORDS = "Front", "beyond the law's data"
 BEYOND = f"{FRONT}, {BEYOND_WORDS}"
+UNNAMED = "_nolegend_"  # matplotlib's word for what a legend leaves out
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, ORANGE), strict=True))
 
 _STYLE: dict[str, Any] = {
@@ -60,24 +66,35 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
 }
 
+_TITLE_FONT = FontProperties(family="DejaVu Sans", size=9)
+
 
 # Where a label may stand: directions from its point and distances in points, the preferred first.
-_DIRECTIONS = ((1, 0), (0.8, 0.8), (0.8, -0.8), (0, 1), (0, -1), (-0.8, 0.8), (-0.8, -0.8), (-1, 0))
-_DISTANCES = (6, 10, 16, 26, 38, 52)
+_DIRECTIONS = np.array(
+    [
+        (1, 0), (0.8, 0.8), (0.8, -0.8), (0, 1), (0, -1), (-0.8, 0.8), (-0.8, -0.8), (-1, 0),
+        (1, 0.4), (1, -0.4), (0.4, 1), (0.4, -1), (-0.4, 1), (-0.4, -1), (-1, 0.4), (-1, -0.4),
+    ]
+)  # fmt: skip
+_DISTANCES = np.array([6, 10, 16, 26, 38, 52])
+_TURNS = 4  # in which each label is placed
+_LEADER = np.linspace(0, 1, 16)[:, None]  # where a leader is looked at, from its point to its label
 
 
 def front_figure(run: SweepRun) -> Figure:
     """Draw a run's front with the known models that fit the device placed on it.
 
     Two objectives make one panel, a third is its colour; with more, the first is drawn against
-    each of the others. Members beyond the law's data are diamonds; what a limit forbids is shaded.
+    each of the others. Members beyond the law's data are diamonds, and picks and known models
+    beyond it hollow; what a limit forbids is shaded. The view is the front's: how many known models
+    lie outside it is said above each panel.
     """
     names = list(dict.fromkeys((*run.objectives, "tpot", "loss")))
     y, *across = [axis(name, run.front) for name in names[: max(2, len(run.objectives))]]
     colour = across.pop() if len(across) == 2 else None
     columns = min(len(across), 3)
     rows = -(-len(across) // columns)
-    size = (6.6, 4.6) if len(across) == 1 else (3.6 * columns, 3.4 * rows + 0.6)
+    size = (6.6, 5.2) if len(across) == 1 else (3.6 * columns, 3.4 * rows + 0.8)
     with mpl.style.context(["default", _STYLE]):
         figure = Figure(figsize=size, dpi=DPI, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -92,7 +109,7 @@ def front_figure(run: SweepRun) -> Figure:
             panel.set_xlabel(x.label)
         for panel in grid[:, 0]:
             panel.set_ylabel(y.label)
-        figure.suptitle(_title(run), x=0.01, ha="left", fontsize=9, color=INK, linespacing=1.5)
+        _write_title(figure, _front_title(run))
         _legend_below(figure, panels, GREY if colour else BLUE)
         figure.draw_without_rendering()
         if len(panels) == 1:
@@ -100,84 +117,141 @@ def front_figure(run: SweepRun) -> Figure:
     return figure
 
 
-def _title(run: SweepRun) -> str:
-    """Say what ran where, and under which limits."""
+def candidate_title(run: SweepRun, row: int) -> str:
+    """Say which member of a run's front a figure shows, what it runs on, and any extrapolation."""
+    member = run.front.iloc[row]
+    role = {run.runner_up: " (runner-up)", run.knee: " (knee)"}.get(row, "")
+    beyond = "" if member["in_range"] else f"; {BEYOND_WORDS}: {member['out_of_range']}"
+    return f"Member {row}{role}: {brief(member)}\non {run.device.title} ({run.processor}){beyond}"
+
+
+def _front_title(run: SweepRun) -> str:
+    """Say what ran where, over which space, by which law and under which limits."""
     work = run.workload
-    inputs = f"prompt {work.prompt}, {work.generate} tokens generated, batch {work.batch}"
-    limits = [f"{name} at most {say(name, limit)}" for name, limit in run.constraints.items()]
-    return f"{run.device.title} ({run.processor})\n" + "; ".join([inputs, *limits])
+    parts = [
+        f"Space: {run.space_title}",
+        f"losses by: {run.law_title}",
+        f"prompt {work.prompt}, {work.generate} tokens generated, batch {work.batch}",
+    ]
+    if run.constraints:
+        parts.append(", ".join(limits(run.constraints)))
+    return f"{run.device.title} ({run.processor})\n{'; '.join(parts)}"
+
+
+def _write_title(figure: Figure, title: str) -> None:
+    """Write a title, its lines broken to the figure, between parts where they fit whole."""
+    room = 0.95 * 72 * figure.get_figwidth()
+    lines = [_pack(line.split("; "), room) for line in title.split("\n")]
+    figure.suptitle(
+        "\n".join(broken for line in lines for broken in line), x=0.01, ha="left",
+        fontproperties=_TITLE_FONT, color=INK, linespacing=1.5, parse_math=False,
+    )  # fmt: skip
+
+
+def _pack(parts: list[str], room: float) -> list[str]:
+    """Fill lines of a width in points with parts; one that is longer than a line is wrapped."""
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]}; {part}" if lines[-1] else part
+        if _width(joined) <= room:
+            lines[-1] = joined
+        elif _width(part) <= room:
+            lines.append(part[:1].upper() + part[1:])
+        else:
+            letters = max(1, int(0.95 * len(part) * room / _width(part)))
+            lines += textwrap.wrap(part, letters, max_lines=3, placeholder=" …")
+    return [line for line in lines if line]
+
+
+def _width(words: str) -> float:
+    """Width of a title's words in points."""
+    return float(text_to_path.get_text_width_height_descent(words, _TITLE_FONT, False)[0])
 
 
 def _members(panel: Axes, run: SweepRun, x: Axis, y: Axis, colour: Axis | None) -> None:
-    """Draw the members of a front: circles, and diamonds for those beyond the law's data."""
+    """Draw the members of a front: circles, and hollow diamonds for those beyond the law's data."""
     front, place = run.front, _placer(x, y)
     if len(run.objectives) == 2:
         steps = place(front.sort_values(x.column))
         panel.step(*steps, where="post", color=FAINT, lw=1, zorder=1)
-    inside = front["in_range"].to_numpy(dtype=bool)
-    for rows, marker, label in ((inside, "o", FRONT), (~inside, "D", BEYOND)):
-        if not rows.any():
-            continue
-        style: dict[str, Any] = {"facecolors": BLUE if marker == "o" else "white"}
-        style |= {"edgecolors": BLUE, "lw": 0.8}
-        if colour is not None:
-            values = front[colour.column].to_numpy(dtype=float) / colour.scale
-            norm = LogNorm if colour.log else Normalize
-            scale = norm(np.nanmin(values), np.nanmax(values))
-            style = {"c": values[rows], "cmap": "cividis", "norm": scale}
-        drawn = panel.scatter(
-            *place(front[rows]), s=12, marker=marker, label=label, zorder=2, **style
-        )
+    paint = np.full(len(front), BLUE, dtype=object)
     if colour is not None:
-        bar = panel.figure.colorbar(drawn, ax=panel, pad=0.02, aspect=30, label=colour.label)
+        values = front[colour.column].to_numpy(dtype=float) / colour.scale
+        norm = LogNorm if colour.log else Normalize
+        scale = ScalarMappable(norm(np.nanmin(values), np.nanmax(values)), "cividis")
+        paint = scale.to_rgba(values)
+        bar = panel.figure.colorbar(scale, ax=panel, pad=0.02, aspect=30, label=colour.label)
         bar.outline.set_visible(False)
+    inside = front["in_range"].to_numpy(dtype=bool)
+    covered = np.isin(np.arange(len(front)), [row for row, *_ in _picked(run)])
+    for rows, marker, label in ((inside, "o", FRONT), (~inside, "D", BEYOND)):
+        if rows.any():
+            panel.scatter(
+                *place(front[rows]), s=12, marker=marker, lw=0.8, edgecolors=paint[rows],
+                facecolors=paint[rows] if marker == "o" else "white",
+                label=label if (rows & ~covered).any() else UNNAMED, zorder=2,
+            )  # fmt: skip
 
 
 def _known_models(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
-    """Draw the reference models that fit the device."""
-    models = run.references[run.references["fits"].astype(bool)]
+    """Draw the known models that are within the view, and count the others."""
+    models, outside = _in_view(panel, run, x, y)
     formats = models["weight_format"].unique()
     known = f"Known models in {formats[0]}" if len(formats) == 1 else "Known models"
     inside = models["in_range"].to_numpy(dtype=bool)
     for rows, label, face in ((inside, known, INK), (~inside, f"{known}, {BEYOND_WORDS}", "white")):
         if rows.any():
             panel.scatter(
-                *_placer(x, y)(models[rows]), s=24, marker="s", facecolors=face, edgecolors=INK,
-                lw=0.9, label=label, zorder=3,
+                *_placer(x, y)(models[rows]), s=22, marker="s", facecolors=face, edgecolors=INK,
+                lw=0.9, label=label, zorder=3, clip_on=False,
             )  # fmt: skip
+    if outside:
+        words = f"{outside} known model{'s' if outside > 1 else ''} beyond the view"
+        panel.set_title(words, loc="right", fontsize=7.5, color=GREY, pad=3)
+
+
+def _in_view(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> tuple[pd.DataFrame, int]:
+    """Return the known models that fit the device and the view, and how many fit only the first."""
+    models = run.references[run.references["fits"].astype(bool)]
+    at = np.column_stack(_placer(x, y)(models))
+    low, high = np.transpose([panel.get_xlim(), panel.get_ylim()])
+    shown = ((low <= at) & (at <= high)).all(axis=1)
+    return models[shown], int((~shown & np.isfinite(at).all(axis=1)).sum())
+
+
+def _picked(run: SweepRun) -> Iterable[tuple[int, str, str, bool]]:
+    """Yield row, name, colour and whether the law's data hold it, of each pick."""
+    for row, name, paint in ((run.knee, "Knee", ORANGE), (run.runner_up, "Runner-up", GREEN)):
+        if row is not None:
+            inside = bool(run.front["in_range"].iloc[row])
+            yield row, name if inside else f"{name}, {BEYOND_WORDS}", paint, inside
 
 
 def _picks(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
-    """Mark the member that is recommended, and the next one."""
-    marks: list[tuple[int | None, str, str, int, str]] = [
-        (run.knee, "Knee", "*", 170, ORANGE),
-        (run.runner_up, "Runner-up", "^", 45, GREEN),
-    ]
-    for row, label, marker, size, paint in marks:
-        if row is not None:
-            panel.scatter(
-                *_placer(x, y)(run.front.iloc[[row]]), s=size, marker=marker, color=paint,
-                edgecolors="white", lw=0.8, label=label, zorder=5,
-            )  # fmt: skip
+    """Mark the member that is recommended, and the next one; hollow beyond the law's data."""
+    for row, label, paint, inside in _picked(run):
+        marker, size = ("*", 170) if row == run.knee else ("^", 45)
+        panel.scatter(
+            *_placer(x, y)(run.front.iloc[[row]]), s=size, marker=marker, label=label, zorder=5,
+            facecolors=paint if inside else "white", edgecolors="white" if inside else paint,
+            lw=0.8 if inside else 1.2,
+        )  # fmt: skip
 
 
 def _name_front(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
     """Name the picks, and as many of the known models as there is room for."""
     place = _placer(x, y)
     picks = [
-        _name(panel, label, np.ravel(place(run.front.iloc[[row]])), colour)
-        for row, label, colour in ((run.knee, "Knee", ORANGE), (run.runner_up, "Runner-up", GREEN))
-        if row is not None
+        _name(panel, label, np.ravel(place(run.front.iloc[[row]])), paint)
+        for row, label, paint, _ in _picked(run)
     ]
     _place_labels(panel, picks)
-    models = run.references[run.references["fits"].astype(bool)]
-    (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
+    models, _ = _in_view(panel, run, x, y)
     names = [
-        _name(panel, name, at, INK)
+        _name(panel, name, at, INK, size=7)
         for name, *at in zip(models["name"], *place(models), strict=True)
-        if left < at[0] < right and low < at[1] < high
     ]
-    _place_labels(panel, names, distances=_DISTANCES[:4], drop=True)
+    _place_labels(panel, names, drop=True)
 
 
 def _legend_below(figure: Figure, panels: list[Axes], colour: str) -> None:
@@ -242,7 +316,8 @@ def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
 
     Faint roofs are the data sheet's, dark ones what the efficiencies leave of them; the area of a
     marker is its share of the phase's time. Operators without FLOPs or without DRAM traffic have no
-    place on the axes and are listed in a corner.
+    place on the axes and are listed in a corner. title: the processor's if None; see
+    `candidate_title`.
     """
     table = points.operators
     placed = table[(table["flops"] > 0) & np.isfinite(table["intensity"])]
@@ -267,7 +342,7 @@ def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
         panel.set_ylabel("Attained performance (FLOP/s)")
         panel.yaxis.set_major_formatter(EngFormatter())
         panel.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        figure.suptitle(title or points.title, x=0.01, ha="left", fontsize=10, color=INK)
+        _write_title(figure, title or points.title)
         handles = [
             Line2D(
                 [], [], marker="o", ls="", color=colour, ms=7, alpha=0.75, label=phase.capitalize()
@@ -383,62 +458,99 @@ def _area(share: Any) -> Any:
     return 14.0 + 620.0 * share
 
 
-def _name(panel: Axes, words: str, at: Any, colour: str) -> Annotation:
+def _name(panel: Axes, words: str, at: Any, colour: str, size: float = 7.5) -> Annotation:
     """Name a point; `_place_labels` finds where."""
     label = panel.annotate(
         words, tuple(at), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
-        fontsize=7.5, color=colour, zorder=6, arrowprops={"arrowstyle": "-", "lw": 0.5,
-        "color": colour, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2},
+        fontsize=size, color=colour, zorder=6, parse_math=False, arrowprops={"arrowstyle": "-",
+        "lw": 0.5, "color": colour, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2},
     )  # fmt: skip
     label.set_in_layout(False)
     return label
 
 
-def _place_labels(
-    panel: Axes,
-    labels: list[Annotation],
-    distances: tuple[int, ...] = _DISTANCES,
-    drop: bool = False,
-) -> None:
+def _place_labels(panel: Axes, labels: list[Annotation], drop: bool = False) -> None:
     """Move each label beside its point, to where it covers least. The layout must be known.
 
-    drop: remove a label that can stand only on top of something. Greedy, in the order given:
-    O(labels x places x obstacles).
+    drop: remove a label that can stand only on top of something, or on another's leader. Each is
+    placed in turn and then again, given the others: O(turns x labels x places x obstacles).
     """
-    to_points = 72.0 / DPI
-    frame = panel.get_window_extent()
-    markers, lines = _marker_boxes(panel), _line_pixels(panel)
     fixed: list[Artist] = [text for text in panel.texts if text not in labels]
     fixed += [artist for artist in panel.artists if isinstance(artist, AnchoredText)]
     if (legend := panel.get_legend()) is not None:
         fixed.append(legend)
-    taken = np.array([_extent(artist) for artist in fixed]).reshape(-1, 4)
-    for label in labels:
-        left, low, right, high = _extent(label)
-        half = np.array([right - left, high - low]) / 2 + 1
-        point = panel.transData.transform(label.xy)
-        best: tuple[float, Any] = (np.inf, None)
-        for distance, direction in product(distances, _DIRECTIONS):
-            shift = np.array(direction) * (half + distance / to_points)
-            box = np.concatenate([point + shift - half, point + shift + half])
-            leader = _along(point, point + shift * distance / (distance + half.min() * to_points))
-            outside = np.any(box[:2] < frame.min) or np.any(box[2:] > frame.max)
-            cost = (
-                1000 * (outside + _overlaps(box, taken).sum())
-                + 100 * _overlaps(box, markers).sum()
-                + 30 * _overlaps(leader, taken).sum()
-                + 4 * _overlaps(box, lines).sum()
-                + distance
-            )
-            if cost < best[0]:
-                best = (cost, (shift, box, leader))
-        if drop and best[0] >= 100:
+    still = np.array([_extent(artist) for artist in fixed]).reshape(-1, 4)
+    markers, lines = _marker_boxes(panel), _line_pixels(panel)
+    places = [_places(panel, label, markers, lines) for label in labels]
+    chosen: dict[int, int] = {}
+    for _, (i, there) in product(range(_TURNS), enumerate(places)):
+        chosen.pop(i, None)
+        others = [(places[k], place) for k, place in chosen.items()]
+        taken = np.vstack([still, *(other.boxes[place] for other, place in others)])
+        leaders = np.vstack(
+            [np.empty((0, 4)), *(np.tile(other.leaders[place], 2) for other, place in others)]
+        )
+        meets = _overlaps(there.boxes, taken).sum(axis=1) * 10
+        meets += _overlaps(there.boxes, leaders).any(axis=1) + _run_through(there.leaders, taken)
+        covers = there.covers + 100 * meets
+        costs = covers + there.costs + 40 * _run_through(there.leaders, leaders)
+        best = int(np.argmin(costs))
+        if not drop or covers[best] == 0:
+            chosen[i] = best
+    for i, label in enumerate(labels):
+        if i in chosen:
+            label.set_position(tuple(places[i].shifts[chosen[i]] * 72.0 / DPI))
+        else:
             label.remove()
-            continue
-        shift, box, leader = best[1]
-        label.set_position(tuple(shift * to_points))
-        taken = np.vstack([taken, box])
-        lines = np.vstack([lines, leader])
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where one label may stand, in pixels: (P, ...), and what each place costs by itself.
+
+    shifts: from the point to the label's middle. boxes: left, bottom, right, top. leaders: (P, S,
+    2) points from the point to the box. covers: for standing on marks or outside; costs: the rest.
+    """
+
+    shifts: Array
+    boxes: Array
+    leaders: Array
+    covers: Array
+    costs: Array
+
+
+def _places(panel: Axes, label: Annotation, markers: Array, lines: Array) -> _Places:
+    """Return where a label may stand, given what is drawn."""
+    left, low, right, high = _extent(label)
+    half = np.array([right - left, high - low]) / 2 + 1
+    point = panel.transData.transform(label.xy)
+    distances = np.repeat(_DISTANCES, len(_DIRECTIONS))
+    shifts = np.tile(_DIRECTIONS, (len(_DISTANCES), 1)) * (half + distances[:, None] * DPI / 72.0)
+    boxes = np.hstack([point + shifts - half, point + shifts + half])
+    with np.errstate(divide="ignore"):  # a leader ends where it meets its label's box
+        ends = np.maximum(0, 1 - (half / np.abs(shifts)).min(axis=1))
+    leaders = point + _LEADER * (shifts * ends[:, None])[:, None]
+    reach = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+    markers, lines = (some[_overlaps(reach, some)[0]] for some in (markers, lines))
+    frame = panel.get_window_extent()
+    outside = (boxes[:, :2] < frame.min).any(axis=1) | (boxes[:, 2:] > frame.max).any(axis=1)
+    own = _overlaps(np.concatenate([point - 1, point + 1]), markers)[0]
+    return _Places(
+        shifts=shifts,
+        boxes=boxes,
+        leaders=leaders,
+        covers=1000 * outside + 100 * _overlaps(boxes, markers).sum(axis=1),
+        costs=distances
+        + 4 * _overlaps(boxes, lines).sum(axis=1)
+        + 15 * _run_through(leaders, markers[~own]),
+    )
+
+
+def _run_through(leaders: Array, boxes: Array) -> Array:
+    """Return which leaders (P, S, 2) meet any of the boxes."""
+    steps = np.concatenate([leaders - 2.5, leaders + 2.5], axis=-1).reshape(-1, 4)
+    met = _overlaps(steps, boxes).any(axis=1)
+    return np.any(met.reshape(leaders.shape[:2]), axis=1)
 
 
 def _extent(artist: Artist) -> Array:
@@ -457,22 +569,22 @@ def _overlaps(some: Array, others: Array) -> Array:
 
 
 def _marker_boxes(panel: Axes) -> Array:
-    """Return the extents of all scatter markers, in pixels."""
+    """Return the extents of all scatter markers, in whole pixels, each once."""
     boxes = [np.empty((0, 4))]
     for drawn in panel.collections:
         if not isinstance(drawn, PathCollection):
             continue
         centres = panel.transData.transform(drawn.get_offsets())
         radius = np.sqrt(drawn.get_sizes()).reshape(-1, 1) / 2 * DPI / 72
-        boxes.append(np.hstack([centres - radius, centres + radius]))
-    return np.vstack(boxes)
+        boxes.append(np.hstack([np.floor(centres - radius), np.ceil(centres + radius)]))
+    return np.unique(np.vstack(boxes), axis=0)
 
 
 def _line_pixels(panel: Axes) -> Array:
     """Return points along all lines, a few pixels apart, as boxes without area."""
     pixels = [np.empty((0, 4))]
     for line in panel.lines:
-        path = line.get_transform().transform(line.get_xydata())
+        path = line.get_transform().transform(line.get_path().vertices)  # with its steps
         pixels += [_along(start, end) for start, end in pairwise(path)]
     return np.vstack(pixels)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arch_space.architectures import Architectures, columns, defaults
-from roofline.report.points import PHASES, Axis, Roofline, axis, say
+from roofline.report.points import PHASES, Axis, Roofline, axis, limits, say
 from roofline.search.objectives import OBJECTIVES
 from roofline.search.sweep import COLUMNS
 from spec_files import format_quantity
@@ -44,12 +44,13 @@ def report_html(run: SweepRun, points: Mapping[int, Roofline]) -> str:
     from plotly.offline import get_plotlyjs
 
     work = run.workload
+    allowed = f" Limits: {', '.join(limits(run.constraints))}." if run.constraints else ""
     return Template(_text("template.html")).substitute(
         title=escape(f"What to train for: {run.device.title}"),
         subtitle=escape(
             f"{run.space_title}. Processor {run.processor}; prompt of {work.prompt} tokens, "
             f"{work.generate} generated, batch {work.batch}. "
-            f"Minimised: {', '.join(run.objectives)}. Losses by: {run.law_title}."
+            f"Minimised: {', '.join(run.objectives)}.{allowed} Losses by: {run.law_title}."
         ),
         summary=_summary(run),
         inputs=_inputs(run),
@@ -85,7 +86,10 @@ def shape(row: Mapping[str, Any]) -> str:
 
 
 def _summary(run: SweepRun) -> str:
-    """Say what to train, what binds it, what comes next, and what to be wary of; HTML."""
+    """Say what to train, what binds it, what comes next, and what to be wary of; HTML.
+
+    That the recommendation itself is an extrapolation is said before all else.
+    """
     knee = run.front.loc[run.knee]
     quantities = [
         f"{a.title.lower()} {a.say(knee[a.column])}" for a in _axes(run) if a.objective != "memory"
@@ -96,7 +100,8 @@ def _summary(run: SweepRun) -> str:
     memory, usable = knee["memory_bytes"], run.device.memory.dram.usable_bytes
     binds = [_BOUNDS[knee[column]] for column in ("prefill_bound", "decode_bound", "bound")]
     said = [
-        f"Train member {run.knee}, the knee of the front: {shape(knee)}. That is {size}.",
+        f"Train member {run.knee}, the knee of the front{_beyond(knee)}: {shape(knee)}. "
+        f"That is {size}.",
         f"Predicted: {', '.join(quantities)}; {knee['tokens_per_s']:.3g} tokens per second; "
         f"{say('memory', memory)} of the {say('memory', usable)} of memory that a model may take.",
         "What binds: {} in prefill, {} in decode, {} over the whole request.".format(*binds),
@@ -104,19 +109,31 @@ def _summary(run: SweepRun) -> str:
     if run.runner_up is not None:
         other = run.front.loc[run.runner_up]
         changes = ", ".join(_change(a, knee, other) for a in _axes(run))
-        said.append(f"Runner-up, member {run.runner_up}: {shape(other)}. From the knee: {changes}.")
-    warned = []
+        said.append(
+            f"Runner-up, member {run.runner_up}{_beyond(other)}: {shape(other)}. "
+            f"From the knee: {changes}."
+        )
+    first, warned = [], []
     if not knee["in_range"]:
-        why = knee["out_of_range"]
-        warned.append(f"The knee lies beyond the data of the loss law, an extrapolation: {why}.")
+        first.append(
+            "The knee lies beyond the data of the loss law: its loss, and with it the choice, is "
+            f"an extrapolation. Out of range: {knee['out_of_range']}."
+        )
+    if run.runner_up is not None and not other["in_range"]:
+        why = other["out_of_range"]
+        warned.append(f"The runner-up lies beyond the data of the loss law: {why}.")
     beyond = int((~run.front["in_range"].astype(bool)).sum())
     if beyond:
         of = f"{beyond} of the {len(run.front)} members lie"
         warned.append(f"{of} beyond the data of the loss law; the front marks them.")
     basis, has_priors = _basis(run)
     (warned if has_priors else said).append(basis)
-    paragraphs = [f"<p>{escape(text)}</p>" for text in said]
-    return "\n".join([*paragraphs, *(f'<p class="warning">{escape(text)}</p>' for text in warned)])
+    kinds = ((first, ' class="warning first"'), (said, ""), (warned, ' class="warning"'))
+    return "\n".join(f"<p{kind}>{escape(text)}</p>" for texts, kind in kinds for text in texts)
+
+
+def _beyond(member: pd.Series) -> str:
+    return "" if member["in_range"] else " (beyond the law's data)"
 
 
 _BOUNDS = {"compute": "computation", "memory": "memory traffic", "overhead": "fixed overheads"}

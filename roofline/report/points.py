@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -205,3 +205,21 @@ def say(objective: str, value: float) -> str:
     if DIMENSIONS[objective] == "ratio":
         return f"{value:.4g} nats per token"
     return format_quantity(value, DIMENSIONS[objective])
+
+
+_SHORT = {"ttft": "TTFT", "tpot": "TPOT"}
+
+
+def limits(constraints: Mapping[str, float]) -> list[str]:
+    """Write limits for people: TPOT ≤ 20 ms."""
+    return [f"{_SHORT.get(name, name)} ≤ {say(name, most)}" for name, most in constraints.items()]
+
+
+def brief(row: Mapping[str, Any]) -> str:
+    """Say on one line what a candidate is."""
+    if row["experts"] > 1:
+        network = f"{row['experts_per_token']} of {row['experts']} experts x {row['expert_width']}"
+    else:
+        network = f"FFN {row['ffn_width']}"
+    heads = f"{row['query_heads']} heads ({row['kv_heads']} KV)"
+    return f"{row['layers']} layers x {row['width']}, {heads}, {network}, {row['weight_format']}"

@@ -46,6 +46,7 @@ const count = (value) => prefixed(value, "").replace("G", "B").trim();
 const percent = (share) => (share < 0.01 ? "<1 %" : `${Math.round(100 * share)} %`);
 const shown = (axis, value) => `${digits(value / axis.scale)} ${axis.unit}`;
 const escapeHtml = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+const BEYOND = "beyond the law's data";
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function role(row) {
@@ -71,7 +72,7 @@ function layout(x, y) {
     margin: { l: 60, r: 12, t: 12, b: 50 }, hovermode: "closest",
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("ink"), size: 13, family: "system-ui, sans-serif" },
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } },
     modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: colour("faint"), activecolor: colour("blue") },
     hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("faint"), font: { color: colour("ink") }, align: "left" },
     xaxis: side(x), yaxis: side(y),
@@ -145,10 +146,11 @@ function drawFront(some) {
   const plot = byId("front");
   const inside = some.filter((row) => data.front.in_range[row]);
   const beyond = some.filter((row) => !data.front.in_range[row]);
-  const traces = [members(inside, "Front", { color: colour("blue"), size: 6 }, x, y)];
-  if (beyond.length) {
-    traces.push(members(beyond, "Beyond the law's data", { color: colour("blue"), size: 7, symbol: "diamond-open" }, x, y));
-  }
+  const traces = [
+    [inside, "Front", { color: colour("blue"), size: 6 }],
+    [beyond, `Front, ${BEYOND}`, { color: colour("blue"), size: 7, symbol: "diamond-open" }],
+  ].map(([group, name, marker]) => ({ ...members(group, name, marker, x, y), showlegend: group.some((row) => !role(row)) }));
+  let outside = 0;
   if (state.references) {
     const models = data.references;
     const at = (table, i) => [x, y].map((axis) => {
@@ -158,28 +160,32 @@ function drawFront(some) {
     const scaled = models.name.map((name, i) => ({ name, at: at(models, i) }));
     const marks = some.map((row) => ({ at: at(data.front, row) }));
     const labels = apart(scaled, marks, ranges, plot.clientWidth - 80, 370);
-    traces.push({
-      type: "scatter", mode: "markers+text", name: "Known models (open: beyond the law's data)",
-      marker: {
-        symbol: models.in_range.map((inside) => (inside ? "square" : "square-open")),
-        color: colour("ink"), size: 8,
-      },
-      text: labels.map((label) => label.text), textposition: labels.map((label) => label.side),
-      textfont: { size: 11, color: colour("quiet") },
-      x: models[x.column].map((value) => value / x.scale), y: models[y.column].map((value) => value / y.scale),
-      hovertext: models.name.map((name, i) => [
-        `<b>${escapeHtml(name)}</b> in ${escapeHtml(models.weight_format[i])}`,
-        ...data.axes.map((axis) => `${axis.title}: ${shown(axis, models[axis.column][i])}`),
-        models.in_range[i] ? "" : `Beyond the law's data: ${escapeHtml(models.out_of_range[i])}`,
-      ].join("<br>")),
-      hovertemplate: "%{hovertext}<extra></extra>",
-    });
+    const inView = scaled.map(({ at }) => at.every((value, i) => ranges[i][0] <= value && value <= ranges[i][1]));
+    outside = inView.filter((shown) => !shown).length;
+    for (const [kept, name, symbol] of [[true, "Known models", "square"], [false, `Known models, ${BEYOND}`, "square-open"]]) {
+      const group = scaled.map((_, i) => i).filter((i) => Boolean(models.in_range[i]) === kept);
+      traces.push({
+        type: "scatter", mode: "markers+text", name, marker: { symbol, color: colour("ink"), size: 8 },
+        showlegend: group.some((i) => inView[i]),
+        text: group.map((i) => labels[i].text), textposition: group.map((i) => labels[i].side),
+        textfont: { size: 11, color: colour("quiet") },
+        x: group.map((i) => models[x.column][i] / x.scale), y: group.map((i) => models[y.column][i] / y.scale),
+        hovertext: group.map((i) => [
+          `<b>${escapeHtml(models.name[i])}</b> in ${escapeHtml(models.weight_format[i])}`,
+          ...data.axes.map((axis) => `${axis.title}: ${shown(axis, models[axis.column][i])}`),
+          kept ? "" : `Beyond the law's data: ${escapeHtml(models.out_of_range[i])}`,
+        ].join("<br>")),
+        hovertemplate: "%{hovertext}<extra></extra>",
+      });
+    }
   }
   const picks = [[data.runner_up, "Runner-up", "green", "triangle-up", 12], [data.knee, "Knee", "orange", "star", 16]];
   for (const [row, name, paint, symbol, points] of picks) {
     if (row !== null && some.includes(row)) {
-      const line = { color: colour("paper"), width: 1 };
-      traces.push(members([row], name, { color: colour(paint), symbol, size: points, line }, x, y));
+      const kept = data.front.in_range[row];
+      const line = kept ? { color: colour("paper"), width: 1 } : { color: colour(paint), width: 2 };
+      const marker = { color: colour(kept ? paint : "paper"), symbol, size: points, line };
+      traces.push(members([row], kept ? name : `${name}, ${BEYOND}`, marker, x, y));
     }
   }
   const ring = { color: "rgba(0,0,0,0)", size: 20, line: { color: colour("ink"), width: 2 } };
@@ -194,7 +200,8 @@ function drawFront(some) {
     ...(axis.log ? { tickvals: ticks(range) } : {}) });
   Plotly.react(plot, traces, { ...layout(side(x, ranges[0]), side(y, ranges[1])),
     shapes: [...budgetLine(x, "x"), ...budgetLine(y, "y")] }, CONFIG);
-  byId("count").textContent = `${some.length} of ${size} members shown. Choose a point to see its architecture and its roofline.`;
+  const others = outside ? `; ${outside} known model${outside > 1 ? "s" : ""} beyond the view` : "";
+  byId("count").textContent = `${some.length} of ${size} members shown${others}. Choose a point to see its architecture and its roofline.`;
 }
 
 function drawMember() {

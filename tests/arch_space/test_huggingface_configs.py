@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch_space.architectures import Architectures, columns
-from arch_space.huggingface import FAMILIES, families_of, from_huggingface, to_huggingface
+from arch_space.huggingface import (
+    _ACTIVATIONS,
+    FAMILIES,
+    families_of,
+    from_huggingface,
+    to_huggingface,
+)
 from arch_space.library import load_model, reference_model, shipped_models
 from spec_files import SpecError
 
@@ -223,7 +229,7 @@ REFUSED = [
     ("qwen2.5-0.5b", {"layer_types": ["sliding_attention"] * 24}, "no sliding_window is in use"),
     ("qwen2.5-0.5b", {"use_sliding_window": 1}, "use_sliding_window: read 1; expected true"),
     ("gemma-2-2b", {"sliding_window": None}, "sliding_window: read None"),
-    ("gemma-3-4b", {"text_config": ...}, "text_config: read None"),
+    ("gemma-3-4b", {"text_config": ...}, "text_config: missing; expected the keys"),
     ("gemma-3-4b", {"text_config": {}}, "text_config: num_hidden_layers: missing"),
     ("olmoe-1b-7b", {"head_dim": 64}, "hidden_size: read 2048; olmoe wants"),
     ("mixtral-8x7b", {"num_local_experts": 1}, "num_local_experts: read 1"),
@@ -236,6 +242,16 @@ REFUSED = [
     ("deepseek-v2-lite", {"num_key_value_heads": 4}, "num_key_value_heads: read 4; latent"),
     ("llama-3.2-1b", {"head_dim": 63}, "head_dim: read 63; a rotary embedding"),
     ("deepseek-v2-lite", {"q_lora_rank": ...}, "q_lora_rank: missing"),
+    ("llama-3.2-1b", {"hidden_size": 10**23}, "hidden_size: read 10{23}; .* at most 2147483648"),
+    ("llama-3.2-1b", {"hidden_size": "9" * 5000}, r"hidden_size: read '9{50,60}\.\.\.; expected"),
+    ("llama-3.2-1b", {"hidden_act": "sillu"}, "hidden_act: read 'sillu'; .*nearest is 'silu'"),
+    ("llama-3.2-1b", {"hidden_act": None}, "hidden_act: read None; expected the name of"),
+    ("gemma-2b", {"hidden_activation": "gelu_tanh"}, "hidden_activation: read 'gelu_tanh'; not a"),
+    (
+        "qwen2.5-0.5b",
+        {"num_key_value_heads": ...},
+        "num_key_value_heads: missing, which to qwen2 means 32; it does not divide the 14 query",
+    ),
 ]
 
 
@@ -268,6 +284,18 @@ def test_a_type_that_cannot_say_a_candidate_is_refused(name, family, change, say
     arch = replace(load_model(name), **{k: np.array([v]) for k, v in change.items()})
     with pytest.raises(SpecError, match=says):
         to_huggingface(arch, family)
+
+
+@pytest.mark.parametrize("activation", ["silu", "gelu", "gelu_pytorch_tanh", "relu2"])
+def test_activations_that_transformers_knows_are_read(activation):
+    config = published("llama-3.2-1b") | {"hidden_act": activation}
+    assert_same(from_huggingface(config, "x"), load_model("llama-3.2-1b"))
+
+
+def test_known_activations_are_those_of_transformers():
+    activations = pytest.importorskip("transformers").activations
+    with_parameters = {"prelu", "xielu"}
+    assert set(_ACTIVATIONS) == set(activations.ACT2FN) - with_parameters
 
 
 def test_one_config_is_of_one_candidate():

@@ -125,6 +125,15 @@ architecture:
         ("width: 64", "width: 64\n  gated: 1", 5, "architecture.gated: read 1"),
         ("name: mine", "name: mine\nfamily: qwen33", 2, "family: unknown model type 'qwen33'"),
         ("name: mine", "name: mine\nparameters: many", 2, "parameters: read 'many'"),
+        (
+            "name: mine",
+            "name: mine\nparameters: 138049",
+            2,
+            "parameters: read 138,049, but the architecture has 138,048.",
+        ),
+        ("width: 64", "width: 9999999999", 4, "architecture.width: read 9999999999: input should"),
+        ("width: 64", "width: " + "9" * 23, 4, f"architecture.width: read '{'9' * 23}', a whole"),
+        ("width: 64", "width: " + "9" * 5000, 4, "architecture.width: read '9999"),
     ],
 )
 def test_a_bad_model_file_is_told_in_one_sentence(tmp_path, old, new, line, says):
@@ -138,6 +147,39 @@ def test_a_bad_model_file_is_told_in_one_sentence(tmp_path, old, new, line, says
     assert sentence.startswith(f"{path}:{line}: ")
     assert says in sentence
     assert sentence.count("\n") == 0
+    assert len(sentence) < len(str(path)) + 200
+
+
+def test_a_parameter_count_that_the_architecture_has_is_taken(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("name: mine", "name: mine\nparameters: 138048"))
+    assert reference_model(path).parameters == 1000 * 64 + 2 * (
+        64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128 + 2 * 64
+    ) + 64  # fmt: skip
+
+
+def test_a_folder_stands_for_its_config(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    config = to_huggingface(load_model("qwen3-8b"), "qwen3")
+    (folder / "config.json").write_text(json.dumps(config))
+    monkeypatch.chdir(tmp_path)
+    assert load_model("mine").names == load_model("mine/").names == ("mine",)
+    monkeypatch.chdir(folder)
+    assert load_model(".").names == load_model("config.json").names == ("mine",)
+    for name in ("", " "):  # no folder, although Path("") is this one
+        with pytest.raises(SpecError, match="no model was named"):
+            load_model(name)
+    (folder / "qwen3-8b").mkdir()
+    assert load_model("qwen3-8b").names == ("qwen3-8b",)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".json", "x\0", "x\0.json"])
+def test_a_name_that_no_file_can_have_is_one_sentence(name):
+    with pytest.raises(SpecError, match=r"^no model 'x.*: no such file") as error:
+        load_model(name)
+    assert "\0" not in str(error.value)
+    assert len(str(error.value)) < 1000
 
 
 def test_a_model_that_is_not_there_is_told_with_the_nearest(tmp_path):
@@ -145,7 +187,7 @@ def test_a_model_that_is_not_there_is_told_with_the_nearest(tmp_path):
         load_model("qwen3-9b")
     with pytest.raises(SpecError, match=r"nearest is 'llama-3\.2-1b'"):
         load_models(["llama-3.2-1b", "llama3.2-1b"])
-    with pytest.raises(SpecError, match="is a folder"):
+    with pytest.raises(SpecError, match=r"is a folder without a config\.json\.$"):
         load_model(tmp_path)
     with pytest.raises(SpecError, match="no such file"):
         load_model(tmp_path / "config.json")
@@ -160,6 +202,12 @@ def test_a_model_that_is_not_there_is_told_with_the_nearest(tmp_path):
         (b"\xff\xfe{", "not UTF-8"),
         (b"[]", "read list where keys and values belong"),
         (b"{}", "model_type: missing"),
+        (b'{"hidden_size": 1, "hidden_size": 2}', "config.json: hidden_size: given twice"),
+        (b"[" * 100_000, "config.json: nested too deeply"),
+        (
+            b'{"model_type": "llama", "num_hidden_layers": ' + b"9" * 5000 + b"}",
+            "num_hidden_layers: read '9{50,60}[.]{3}; expected a whole number",
+        ),
     ],
 )
 def test_a_broken_config_json_is_told_in_one_sentence(tmp_path, text, says):
@@ -179,6 +227,7 @@ def test_rows_that_no_model_could_have_are_refused():
         ("dense_layers", 28),
         ("experts_per_token", 65),
         ("window_share", float("nan")),
+        ("vocabulary", 2**31 + 1),
     ]:
         with pytest.raises(SpecError):
             Architectures.from_rows([good | {field: value}])

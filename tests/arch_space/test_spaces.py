@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ rules:
   - kv_heads * head_size <= width
   - ffn_ratio >= 0.31 if layers > 2
 """
+MANY = "{from: 1, to: 9000, step: 1}"
 
 
 def small() -> Space:
@@ -207,6 +209,28 @@ def test_paper_grid_is_that_of_table_5():
         ("* head_size <= width", "", r"rules\[1\]: 'kv_heads' is not a rule: write e.g."),
         ("<= width", "<= __import__('os')", r"rules\[1\]: .*unknown field"),
         ("rules:", "rulez:", r"rulez: unknown key; nearest is 'rules'"),
+        (
+            "to: 6",
+            "to: 1e12",
+            r"layers.to: read 1000000000000.0 where a number of at most 2147483648",
+        ),
+        (
+            "step: 2",
+            "step: 1e-9",
+            r"layers: has 4e\+09 values, where a dimension has at most 10,000",
+        ),
+        ("step: 2", "step: 1e-320", r"layers: has inf values, where"),
+        ("6, step: 2", "2, step: 1e-320, factor: 2", r"layers: needs either a step or a factor"),
+        ("step: 2", "factor: 1.0000000001", r"layers: has 1.1e\+10 values, where"),
+        ("[64, 96, 128]", f"{[*range(1, 10_002)]}", r"head_size: has 10,001 values, where"),
+        ("[192, 256", "[9999999999", r"width\[0\]: read 9999999999 where a number of at most 2147"),
+        ("[192, 256", "[.inf", r"width\[0\]: read inf where a number of at most 2147483648"),
+        (
+            "[192, 256",
+            f"[{'9' * 23}",
+            r"x.yaml:6: .*width\[0\]: read '9{23}', a whole number beyond",
+        ),
+        (">= 48 if", ">= 4294967296 if", r"rules\[0\]: .*: a number of at most 2147483648 belongs"),
     ],
 )
 def test_an_error_says_where_and_what_is_nearest(old, new, says):
@@ -214,6 +238,84 @@ def test_an_error_says_where_and_what_is_nearest(old, new, says):
     with pytest.raises(SpecError, match=says) as error:
         parse_spec(SMALL.replace(old, new, 1), Space, "x.yaml")
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "kv_heads * head_size <=",
+            "0 divides",
+            r"x.yaml:14: rules\[1\]: .*'0 divides width' holds",
+        ),
+        (
+            "size <= width",
+            "size > 99 * width",
+            r"rules\[1\]: .*'.* > 99 \* width' holds nowhere\.$",
+        ),
+        ("[1, 2, 3, all]", "[7]", r"'kv_heads divides query_heads' holds nowhere\.$"),
+        ("[[1, 1], [4, 1], [4, 2], [1, 2]]", "[[1, 2]]", "'experts_per_token is at most experts'"),
+        ("[64, 96, 128]", "[100]", r"'head_size divides width' holds nowhere\.$"),
+        (
+            "layers:",
+            "dense_layers: [9]\n  layers:",
+            r"'dense_layers is at most layers' holds nowhere\.$",
+        ),
+        (
+            "kv_heads * head_size <= width",
+            "layers >= 4\n  - layers < 4",
+            r"x.yaml:15: rules\[2\]: .*'layers < 4' holds nowhere that the rest of the space",
+        ),
+    ],
+)
+def test_a_space_without_a_candidate_says_what_leaves_none(old, new, says):
+    assert old in SMALL
+    with pytest.raises(SpecError, match=says) as error:
+        parse_spec(SMALL.replace(old, new, 1), Space, "x.yaml")
+    assert "no candidate of small is left: " in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"[192, 256, 320, 384]": MANY, "[64, 96, 128]": MANY},
+            "dimensions: width x head_size x kv_heads depend on each other and have 324,000,000 ",
+        ),
+        (
+            {"[192, 256, 320, 384]": MANY, "[0.3, 0.31, 1, 2.67]": "{from: 1, to: 8, step: 0.001}"},
+            "dimensions: width x ffn_ratio x experts, experts_per_token depend on",
+        ),
+        (
+            {"[192, 256, 320, 384]": MANY, "{from: 2, to: 6, step: 2}": MANY, "> 1": "> layers"},
+            r"rules\[0\]: layers x width x .* depend on each other .*; at most 10,000,000 can be",
+        ),
+    ],
+)
+def test_dimensions_that_depend_on_each_other_may_not_be_too_many(changes, says):
+    text = SMALL
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    with pytest.raises(SpecError, match=says):
+        parse_spec(text, Space, "x.yaml")
+
+
+def test_a_series_that_does_not_move_ends():
+    text = SMALL.replace("to: 6, step: 2", "to: 2, step: 1e-320")
+    assert parse_spec(text, Space, "x").shape[0] == 1
+
+
+def test_a_space_of_many_values_loads_and_counts_at_once():
+    text = SMALL.replace("[0.3, 0.31, 1, 2.67]", "{from: 1, to: 8, step: 0.001}")
+    began = time.perf_counter()
+    space = parse_spec(
+        text.replace("[192, 256, 320, 384]", "{from: 64, to: 6400, step: 64}"), Space, "x"
+    )
+    assert space.valid_count < space.size == 3 * 100 * 3 * 4 * 7001 * 4 * 3
+    assert time.perf_counter() - began < 10  # a tenth of it here
 
 
 def test_an_unknown_space_names_the_nearest():

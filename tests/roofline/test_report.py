@@ -2,6 +2,7 @@
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,9 +13,17 @@ from arch_space import Architectures
 from hardware_specs import load_device
 from roofline.engine import BOUNDS, Estimate, OperatorEstimate, estimate
 from roofline.engine.estimate import ARRAYS
-from roofline.report.figures import BEYOND, DPI, FRONT, front_figure, roofline_figure
+from roofline.report import html
+from roofline.report.figures import (
+    BEYOND,
+    DPI,
+    FRONT,
+    candidate_title,
+    front_figure,
+    roofline_figure,
+)
 from roofline.report.html import report_html, shape
-from roofline.report.points import Roofline, axis, roofline_points, say
+from roofline.report.points import Roofline, axis, brief, limits, roofline_points, say
 from roofline.workload import Workload
 
 EVIL = "</script><img src=x onerror=alert(1)>&\"'"
@@ -156,6 +165,11 @@ def test_an_axis_has_a_unit_for_people_and_is_logarithmic_only_where_wide() -> N
     assert say("energy", float("nan")) == "–"
 
 
+def test_limits_read_as_symbols() -> None:
+    found = limits({"tpot": 0.02, "ttft": 0.5, "memory": 1e9})
+    assert found == ["TPOT ≤ 20 ms", "TTFT ≤ 500 ms", "memory ≤ 1 GB"]
+
+
 # ---- figures -----------------------------------------------------------------------------------
 
 
@@ -214,6 +228,147 @@ def test_any_number_of_objectives_has_a_figure(
 ) -> None:
     run.objectives = objectives
     assert len(front_figure(run).axes) == panels
+
+
+def legend(figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def faces(panel, label: str) -> np.ndarray:
+    """Return the colours that marks are filled with."""
+    return next(d for d in panel.collections if d.get_label() == label).get_facecolors()
+
+
+WHITE = (1.0, 1.0, 1.0, 1.0)
+
+
+def test_the_title_of_the_front_says_space_law_and_limits(run: SimpleNamespace) -> None:
+    run.space_title = "A space of $100 and $200"  # which is no mathematics
+    run.constraints["memory"] = 1e9
+    title = front_figure(run)._suptitle
+    assert title.get_text().splitlines()[0] == f"{run.device.title} (gpu)"
+    for words in ("Space: A space of $100 and $200", "A law", "TPOT ≤ ", "memory ≤ 1 GB"):
+        assert words in title.get_text()
+    assert not title.get_parse_math()
+
+
+@pytest.mark.parametrize("words", ["word " * 60, "x" * 300])
+def test_a_long_title_stays_within_its_figure(run: SimpleNamespace, words: str) -> None:
+    run.space_title = run.law_title = words
+    points = rooflines(run, [4])[4]
+    for figure in (front_figure(run), roofline_figure(points, f"{words}\n{words}")):
+        figure.draw_without_rendering()
+        title = figure._suptitle.get_window_extent()
+        assert title.x1 <= figure.bbox.x1
+        assert title.height < figure.bbox.height / 2
+
+
+def test_the_legend_names_only_what_is_drawn(run: SimpleNamespace) -> None:
+    inside = "Known models in int4"
+    assert inside in legend(front_figure(run))
+    assert f"{inside}, beyond the law's data" not in legend(front_figure(run))
+    run.references["in_range"] = [False, True]
+    assert {inside, f"{inside}, beyond the law's data"} <= set(legend(front_figure(run)))
+    run.references["tpot_s"] *= [1e3, 1]
+    assert f"{inside}, beyond the law's data" not in legend(front_figure(run))
+
+
+@pytest.mark.parametrize("in_range", [True, False])
+def test_a_front_that_its_picks_cover_is_not_in_the_legend(
+    run: SimpleNamespace, in_range: bool
+) -> None:
+    run.front = run.front.iloc[[1, 4]].reset_index(drop=True).assign(in_range=in_range)
+    run.knee, run.runner_up = 0, 1
+    run.references = run.references.iloc[:0]
+    suffix = "" if in_range else ", beyond the law's data"
+    assert legend(front_figure(run)) == ["Limit", f"Knee{suffix}", f"Runner-up{suffix}"]
+
+
+def test_models_outside_the_view_are_counted(run: SimpleNamespace) -> None:
+    def said() -> list[str]:
+        return [panel.get_title(loc="right") for panel in front_figure(run).axes]
+
+    assert said() == [""]
+    run.references.loc[0, "tpot_s"] *= 1e3
+    assert said() == ["1 known model beyond the view"]
+    run.references.loc[1, "loss"] += 10
+    assert said() == ["2 known models beyond the view"]
+    run.references.loc[1, "fits"] = False
+    assert said() == ["1 known model beyond the view"]
+    run.objectives = ("loss", "tpot", "ttft", "memory")
+    assert said() == ["1 known model beyond the view", "", ""]
+
+
+def test_no_name_stands_on_the_steps_of_the_front(run: SimpleNamespace) -> None:
+    from matplotlib.text import Text
+
+    run.front = run.front.iloc[[1, 9]].reset_index(drop=True).assign(in_range=False)
+    run.knee, run.runner_up, run.references = 0, 1, run.references.iloc[:0]
+    figure = front_figure(run)
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    at = run.front[["tpot_s", "loss"]].to_numpy() * [1e3, 1.0]
+    ends = panel.transData.transform(at)
+    (left, _), (right, step) = ends.min(axis=0), ends.max(axis=0)
+    for label in panel.texts:
+        box = Text.get_window_extent(label)
+        assert not (box.y0 < step < box.y1 and box.x1 > left and box.x0 < right)
+
+
+@pytest.mark.parametrize("objectives", [("loss", "tpot"), ("loss", "tpot", "memory")])
+def test_what_lies_beyond_the_law_is_hollow(
+    run: SimpleNamespace, objectives: tuple[str, ...]
+) -> None:
+    run.objectives, run.knee, run.runner_up = objectives, 3, 7
+    figure = front_figure(run)
+    panel = figure.axes[0]
+    knee = "Knee, beyond the law's data"
+    assert {knee, "Runner-up"} <= set(legend(figure))
+    assert knee in [text.get_text() for text in panel.texts]
+    np.testing.assert_allclose(
+        offsets(panel, knee), run.front.loc[[3], ["tpot_s", "loss"]].to_numpy() * [1e3, 1.0]
+    )
+    for label, hollow in ((knee, True), (BEYOND, True), ("Runner-up", False), (FRONT, False)):
+        assert (faces(panel, label) == WHITE).all() == hollow
+
+
+def test_most_models_of_a_crowd_are_named_and_no_name_covers_another(run: SimpleNamespace) -> None:
+    from matplotlib.text import Text
+
+    rows = np.arange(30)
+    crowd = run.front.iloc[np.full(30, 5)].reset_index(drop=True)
+    crowd["name"] = [f"model-{row}-1.7b" for row in rows]
+    crowd["loss"] += 0.12 + 0.03 * (rows % 3)
+    crowd["tpot_s"] *= 1 + 0.03 * (rows - 15)
+    run.references = crowd
+    figure = front_figure(run)
+    figure.draw_without_rendering()
+    texts = figure.axes[0].texts
+    assert 16 <= sum(text.get_text().startswith("model-") for text in texts) < 30
+    boxes = [Text.get_window_extent(text) for text in texts]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
+
+
+def test_a_candidate_is_named_in_the_title_of_its_roofline(run: SimpleNamespace) -> None:
+    inside = candidate_title(run, 4)
+    member = run.front.loc[4]
+    assert inside == (f"Member 4 (knee): {brief(member)}\non {run.device.title} (gpu)")
+    assert brief(member) == "11 layers x 704, 8 heads (2 KV), FFN 2112, int4"
+    assert candidate_title(run, 7).startswith("Member 7 (runner-up): ")
+    assert candidate_title(run, 3).startswith("Member 3: ")
+    assert candidate_title(run, 3).endswith("(gpu); beyond the law's data: too small")
+    title = roofline_figure(rooflines(run, [4])[4], candidate_title(run, 3))._suptitle.get_text()
+    assert title == candidate_title(run, 3)
+
+
+def test_experts_are_in_the_brief_shape() -> None:
+    arch = Architectures(
+        layers=15, width=1024, query_heads=16, kv_heads=1, head_size=64, vocabulary=32_000,
+        ffn_width=0, experts=16, experts_per_token=1, expert_width=1280,
+    ).with_formats("q4_k_m")  # fmt: skip
+    words = "15 layers x 1024, 16 heads (1 KV), 1 of 16 experts x 1280, q4_k_m"
+    assert brief(arch.to_frame().iloc[0]) == words
 
 
 def test_a_front_of_one_member_and_no_company_has_a_figure(run: SimpleNamespace) -> None:
@@ -316,9 +471,26 @@ def test_the_summary_says_what_to_train_and_what_to_be_wary_of(
 def test_a_knee_beyond_the_law_is_a_warning(run: SimpleNamespace) -> None:
     run.knee, run.runner_up = 3, None
     words = Page(report_html(run, {})).words
-    assert "The knee lies beyond the data of the loss law" in words
-    assert "too small" in words
+    warning = words.index("The knee lies beyond the data of the loss law")
+    assert warning < words.index("Train member 3, the knee of the front (beyond the law's data)")
+    assert "Out of range: too small." in words
     assert "Runner-up" not in words
+    assert "runner-up lies" not in words
+
+
+def test_a_runner_up_beyond_the_law_is_a_warning(page: Page, run: SimpleNamespace) -> None:
+    assert "The runner-up lies beyond" not in page.words
+    run.runner_up = 3
+    words = Page(report_html(run, {})).words
+    assert "The runner-up lies beyond the data of the loss law: too small." in words
+    assert "Runner-up, member 3 (beyond the law's data)" in words
+    assert "The knee lies beyond" not in words
+
+
+def test_the_page_says_the_limits(page: Page, run: SimpleNamespace) -> None:
+    assert f"Limits: TPOT ≤ {say('tpot', run.constraints['tpot'])}." in page.words
+    run.constraints = {}
+    assert "Limits:" not in Page(report_html(run, {})).words
 
 
 def test_every_figure_of_the_device_stands_with_its_source(
@@ -336,3 +508,10 @@ def test_an_objective_that_is_unknown_is_left_out(run: SimpleNamespace) -> None:
     run.front["energy_j"] = np.nan
     data = json.loads(Page(report_html(run, {})).data)
     assert "energy" not in [shown["objective"] for shown in data["axes"]]
+
+
+def test_the_page_tells_marks_beyond_the_law_apart_by_name() -> None:
+    script = (Path(html.__file__).parent / "report.js").read_text()
+    assert '"Known models", "square"]' in script
+    assert '`Known models, ${BEYOND}`, "square-open"]' in script
+    assert "kept ? name : `${name}, ${BEYOND}`" in script

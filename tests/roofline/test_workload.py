@@ -13,6 +13,11 @@ def test_sizes_are_whole_numbers_of_at_least_one(field, value):
     assert repr(value) in str(error.value)
 
 
+def test_sizes_end_before_numbers_overflow():
+    with pytest.raises(SpecError, match="workload batch must be at most 1,000,000,000"):
+        Workload(batch=10**400)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "nearest"),
     [("mask", "casual", "causal"), ("logits", "lst", "last"), ("attention", "unfusd", "unfused")],
