@@ -116,7 +116,7 @@ class RunFolder:
 
         front.csv comes last: a folder that holds one is complete.
         """
-        from roofline.report.figures import front_figure, roofline_figure
+        from roofline.report.figures import candidate_title, front_figure, roofline_figure
         from roofline.report.html import report_html
         from roofline.report.points import roofline_points
 
@@ -128,7 +128,9 @@ class RunFolder:
             for at, row in enumerate(rows.tolist())
         }
         self._figure("front.png", front_figure(run))
-        self._figure("roofline.png", roofline_figure(points[run.knee]))
+        self._figure(
+            "roofline.png", roofline_figure(points[run.knee], candidate_title(run, run.knee))
+        )
         self._text("report.html", report_html(run, points))
         self._configs(run)
         self._text("summary.json", json.dumps(run.to_dict() | {"points": None}, indent=2) + "\n")
