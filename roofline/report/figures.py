@@ -76,7 +76,7 @@ _DIRECTIONS = np.array(
         (1, 0.4), (1, -0.4), (0.4, 1), (0.4, -1), (-0.4, 1), (-0.4, -1), (-1, 0.4), (-1, -0.4),
     ]
 )  # fmt: skip
-_DISTANCES = np.array([6, 10, 16, 26, 38, 52])
+_DISTANCES = np.array([6, 10, 16, 26, 38, 52, 68])
 _TURNS = 4  # in which each label is placed
 _LEADER = np.linspace(0, 1, 16)[:, None]  # where a leader is looked at, from its point to its label
 
@@ -548,7 +548,7 @@ def _places(panel: Axes, label: Annotation, markers: Array, lines: Array) -> _Pl
 
 def _run_through(leaders: Array, boxes: Array) -> Array:
     """Return which leaders (P, S, 2) meet any of the boxes."""
-    steps = np.concatenate([leaders - 2.5, leaders + 2.5], axis=-1).reshape(-1, 4)
+    steps = np.concatenate([leaders - 1.5, leaders + 1.5], axis=-1).reshape(-1, 4)
     met = _overlaps(steps, boxes).any(axis=1)
     return np.any(met.reshape(leaders.shape[:2]), axis=1)
 

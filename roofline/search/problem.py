@@ -119,10 +119,14 @@ class Problem:
         return Evaluation(points, excess == 0, excess, quantities)
 
     def check(self) -> None:
-        """Raise SpecError where an objective is not known for any of a sample of candidates.
+        """Raise SpecError where there is no candidate, or an objective is known for none.
 
         Also where losses would be compared that do not compare, being of different vocabularies.
         """
+        if not self.space.valid_count:
+            raise SpecError(
+                f"no candidate of {self.space.name} is left: its rules exclude each other"
+            )
         judged = (*self.objectives, *(limit.objective for limit in self.constraints))
         axes = zip(self.space.axes, self.space.shape, strict=True)
         if "loss" in judged and any("vocabulary" in names and many > 1 for names, many in axes):

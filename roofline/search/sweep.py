@@ -31,6 +31,7 @@ from spec_files import (
     parse_quantity,
     read_spec,
     validate_spec,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -189,12 +190,10 @@ class Sweep(Spec):
         """Return the constraints in SI units."""
         found = []
         for name, limit in self.constraints.items():
-            try:
+            with within("constraints", name):
                 parse_objectives([name])
                 value = parse_quantity(limit, DIMENSIONS[name]) if isinstance(limit, str) else limit
                 found.append(Constraint(name, float(value)))
-            except SpecError as wrong:
-                raise SpecError(str(wrong), at=("constraints", name)) from None
         return tuple(found)
 
     def problem(self) -> Problem:
@@ -259,8 +258,9 @@ class Sweep(Spec):
 
     def _nothing_left(self, problem: Problem) -> str:
         """Say what no candidate meets, and the nearest that one does."""
-        points = np.unique(np.linspace(0, self.space.size - 1, 2**14).astype(np.int64))
-        sample = self.space.at(points[self.space.valid(points)])
+        sample = self.space.at(problem.sample(2**14))
+        if not len(sample):
+            return f"no candidate of {self.space.name} meets all limits on {self.device.name}"
         said = problem.evaluate(sample).quantities
         hints = []
         for limit in self.limits():
