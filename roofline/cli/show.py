@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from spec_files import format_quantity
 
@@ -40,18 +40,6 @@ def count(value: float) -> str:
         if value >= scale:
             return f"{value / scale:.4g}{suffix}"
     return f"{value:.4g}"
-
-
-def architecture(row: Mapping[str, Any]) -> str:
-    """One line that says what a candidate is."""
-    if row["experts"] > 1:
-        network = f"{row['experts_per_token']} of {row['experts']} experts x {row['expert_width']}"
-    else:
-        network = f"FFN {row['ffn_width']}"
-    return (
-        f"{row['layers']} x {row['width']}, {row['query_heads']} heads ({row['kv_heads']} KV), "
-        f"{network}, {row['weight_format']}"
-    )
 
 
 def console(error: bool = False) -> Console:

@@ -228,6 +228,7 @@ def _run(job: Sweep, folder: RunFolder, as_json: bool) -> None:
 def _print(run: SweepRun, folder: RunFolder) -> None:
     """Print the front in a few rows, what to train, and what a reader must know."""
     from roofline.cli import show
+    from roofline.report.points import brief
     from roofline.search.sweep import COLUMNS, DIMENSIONS
 
     front, summary = run.front, run.summary
@@ -255,7 +256,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
                 ),
                 f"{show.count(front.at[row, 'parameters'])} "
                 f"({show.count(front.at[row, 'active_parameters'])})",
-                show.architecture(front.loc[row]) + ("" if front.at[row, "in_range"] else " *"),
+                brief(front.loc[row]) + ("" if front.at[row, "in_range"] else " *"),
             ]
             for row in rows
         ],
