@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.style
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnchoredText
-from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from roofline.report.labels import DPI, place_labels
 from roofline.report.points import PHASES, Axis, Roofline, axis, brief, limits
 from spec_files import format_quantity
 
@@ -41,7 +38,6 @@ Array = np.ndarray
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, FAINT = "#222222", "#6B6B6B", "#B8B8B8"
-DPI = 100.0  # that labels are placed at; a figure may be saved at any
 FRONT, BEYOND_WORDS = "Front", "beyond the law's data"
 BEYOND = f"{FRONT}, {BEYOND_WORDS}"
 UNNAMED = "_nolegend_"  # matplotlib's word for what a legend leaves out
@@ -67,18 +63,6 @@ _STYLE: dict[str, Any] = {
 }
 
 _TITLE_FONT = FontProperties(family="DejaVu Sans", size=9)
-
-
-# Where a label may stand: directions from its point and distances in points, the preferred first.
-_DIRECTIONS = np.array(
-    [
-        (1, 0), (0.8, 0.8), (0.8, -0.8), (0, 1), (0, -1), (-0.8, 0.8), (-0.8, -0.8), (-1, 0),
-        (1, 0.4), (1, -0.4), (0.4, 1), (0.4, -1), (-0.4, 1), (-0.4, -1), (-1, 0.4), (-1, -0.4),
-    ]
-)  # fmt: skip
-_DISTANCES = np.array([6, 10, 16, 26, 38, 52, 68])
-_TURNS = 4  # in which each label is placed
-_LEADER = np.linspace(0, 1, 16)[:, None]  # where a leader is looked at, from its point to its label
 
 
 def front_figure(run: SweepRun) -> Figure:
@@ -245,13 +229,13 @@ def _name_front(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
         _name(panel, label, np.ravel(place(run.front.iloc[[row]])), paint)
         for row, label, paint, _ in _picked(run)
     ]
-    _place_labels(panel, picks)
+    place_labels(panel, picks)
     models, _ = _in_view(panel, run, x, y)
     names = [
         _name(panel, name, at, INK, size=7)
         for name, *at in zip(models["name"], *place(models), strict=True)
     ]
-    _place_labels(panel, names, drop=True)
+    place_labels(panel, names, drop=True)
 
 
 def _legend_below(figure: Figure, panels: list[Axes], colour: str) -> None:
@@ -363,7 +347,7 @@ def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
         )  # fmt: skip
         figure.draw_without_rendering()
         _name_roofs(panel, points)
-        _place_labels(panel, labels)
+        place_labels(panel, labels)
     return figure
 
 
@@ -467,130 +451,3 @@ def _name(panel: Axes, words: str, at: Any, colour: str, size: float = 7.5) -> A
     )  # fmt: skip
     label.set_in_layout(False)
     return label
-
-
-def _place_labels(panel: Axes, labels: list[Annotation], drop: bool = False) -> None:
-    """Move each label beside its point, to where it covers least. The layout must be known.
-
-    drop: remove a label that can stand only on top of something, or on another's leader. Each is
-    placed in turn and then again, given the others: O(turns x labels x places x obstacles).
-    """
-    fixed: list[Artist] = [text for text in panel.texts if text not in labels]
-    fixed += [artist for artist in panel.artists if isinstance(artist, AnchoredText)]
-    if (legend := panel.get_legend()) is not None:
-        fixed.append(legend)
-    still = np.array([_extent(artist) for artist in fixed]).reshape(-1, 4)
-    markers, lines = _marker_boxes(panel), _line_pixels(panel)
-    places = [_places(panel, label, markers, lines) for label in labels]
-    chosen: dict[int, int] = {}
-    for _, (i, there) in product(range(_TURNS), enumerate(places)):
-        chosen.pop(i, None)
-        others = [(places[k], place) for k, place in chosen.items()]
-        taken = np.vstack([still, *(other.boxes[place] for other, place in others)])
-        leaders = np.vstack(
-            [np.empty((0, 4)), *(np.tile(other.leaders[place], 2) for other, place in others)]
-        )
-        meets = _overlaps(there.boxes, taken).sum(axis=1) * 10
-        meets += _overlaps(there.boxes, leaders).any(axis=1) + _run_through(there.leaders, taken)
-        covers = there.covers + 100 * meets
-        costs = covers + there.costs + 40 * _run_through(there.leaders, leaders)
-        best = int(np.argmin(costs))
-        if not drop or covers[best] == 0:
-            chosen[i] = best
-    for i, label in enumerate(labels):
-        if i in chosen:
-            label.set_position(tuple(places[i].shifts[chosen[i]] * 72.0 / DPI))
-        else:
-            label.remove()
-
-
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """Where one label may stand, in pixels: (P, ...), and what each place costs by itself.
-
-    shifts: from the point to the label's middle. boxes: left, bottom, right, top. leaders: (P, S,
-    2) points from the point to the box. covers: for standing on marks or outside; costs: the rest.
-    """
-
-    shifts: Array
-    boxes: Array
-    leaders: Array
-    covers: Array
-    costs: Array
-
-
-def _places(panel: Axes, label: Annotation, markers: Array, lines: Array) -> _Places:
-    """Return where a label may stand, given what is drawn."""
-    left, low, right, high = _extent(label)
-    half = np.array([right - left, high - low]) / 2 + 1
-    point = panel.transData.transform(label.xy)
-    distances = np.repeat(_DISTANCES, len(_DIRECTIONS))
-    shifts = np.tile(_DIRECTIONS, (len(_DISTANCES), 1)) * (half + distances[:, None] * DPI / 72.0)
-    boxes = np.hstack([point + shifts - half, point + shifts + half])
-    with np.errstate(divide="ignore"):  # a leader ends where it meets its label's box
-        ends = np.maximum(0, 1 - (half / np.abs(shifts)).min(axis=1))
-    leaders = point + _LEADER * (shifts * ends[:, None])[:, None]
-    reach = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
-    markers, lines = (some[_overlaps(reach, some)[0]] for some in (markers, lines))
-    frame = panel.get_window_extent()
-    outside = (boxes[:, :2] < frame.min).any(axis=1) | (boxes[:, 2:] > frame.max).any(axis=1)
-    own = _overlaps(np.concatenate([point - 1, point + 1]), markers)[0]
-    return _Places(
-        shifts=shifts,
-        boxes=boxes,
-        leaders=leaders,
-        covers=1000 * outside + 100 * _overlaps(boxes, markers).sum(axis=1),
-        costs=distances
-        + 4 * _overlaps(boxes, lines).sum(axis=1)
-        + 15 * _run_through(leaders, markers[~own]),
-    )
-
-
-def _run_through(leaders: Array, boxes: Array) -> Array:
-    """Return which leaders (P, S, 2) meet any of the boxes."""
-    steps = np.concatenate([leaders - 1.5, leaders + 1.5], axis=-1).reshape(-1, 4)
-    met = _overlaps(steps, boxes).any(axis=1)
-    return np.any(met.reshape(leaders.shape[:2]), axis=1)
-
-
-def _extent(artist: Artist) -> Array:
-    """Left, bottom, right and top of an artist in pixels; of a label without its leader."""
-    extent = artist.get_window_extent()  # also brings a label's text to where its point is
-    if isinstance(artist, Text):
-        extent = Text.get_window_extent(artist)
-    return np.asarray(extent.extents)
-
-
-def _overlaps(some: Array, others: Array) -> Array:
-    """Return which pairs of boxes (left, bottom, right, top) share area."""
-    some = np.atleast_2d(some)[:, None]
-    meet = (others[:, :2] < some[..., 2:]) & (others[:, 2:] > some[..., :2])
-    return np.asarray(meet.all(axis=-1))
-
-
-def _marker_boxes(panel: Axes) -> Array:
-    """Return the extents of all scatter markers, in whole pixels, each once."""
-    boxes = [np.empty((0, 4))]
-    for drawn in panel.collections:
-        if not isinstance(drawn, PathCollection):
-            continue
-        centres = panel.transData.transform(drawn.get_offsets())
-        radius = np.sqrt(drawn.get_sizes()).reshape(-1, 1) / 2 * DPI / 72
-        boxes.append(np.hstack([np.floor(centres - radius), np.ceil(centres + radius)]))
-    return np.unique(np.vstack(boxes), axis=0)
-
-
-def _line_pixels(panel: Axes) -> Array:
-    """Return points along all lines, a few pixels apart, as boxes without area."""
-    pixels = [np.empty((0, 4))]
-    for line in panel.lines:
-        path = line.get_transform().transform(line.get_path().vertices)  # with its steps
-        pixels += [_along(start, end) for start, end in pairwise(path)]
-    return np.vstack(pixels)
-
-
-def _along(start: Array, end: Array) -> Array:
-    """Return points from one pixel to another, a few pixels apart, as boxes without area."""
-    steps = int(min(np.hypot(*(end - start)) // 4 + 2, 2000))
-    points = np.linspace(start, end, steps)
-    return np.hstack([points, points])

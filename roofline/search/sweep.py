@@ -71,12 +71,12 @@ PACKAGES = ("roofline", "numpy", "pymoo", "moocore", "pydantic")
 class WorkloadSpec(Spec):
     """The workload of a sweep, as a sweep file holds it."""
 
-    batch: int = 1
-    prompt: int = 1024
-    generate: int = 128
-    mask: str = "causal"
-    logits: str = "last"
-    attention: str = "fused"
+    batch: int = Workload.batch
+    prompt: int = Workload.prompt
+    generate: int = Workload.generate
+    mask: str = Workload.mask
+    logits: str = Workload.logits
+    attention: str = Workload.attention
 
     @model_validator(mode="after")
     def _check(self) -> Self:
