@@ -22,8 +22,16 @@ from hardware_specs.figures import (
 from spec_files import SpecError, did_you_mean
 from spec_files.model import Spec
 
-Format = Literal["fp32", "fp16", "bf16", "fp8", "int8", "int4", "fp4"]
+Format = Literal["fp32", "fp16", "fp16acc", "bf16", "fp8", "int8", "int4", "fp4"]
+"""fp16acc: fp16 operands accumulated in fp16, twice the fp16 rate on GeForce cards; fp16 means
+accumulation in fp32."""
 FORMATS: tuple[str, ...] = get_args(Format)
+
+Kind = Literal["phone", "jetson", "sbc", "laptop", "desktop", "desktop_gpu", "datacentre"]
+"""sbc: a board with a system on a chip, or an accelerator for one; desktop_gpu: the card alone."""
+KINDS: tuple[str, ...] = get_args(Kind)
+
+_NAME = r"^[a-z0-9][a-z0-9.-]*$"
 
 _DATE = "(19|20)[0-9]{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?"
 _DATE_SCHEMA = {"anyOf": [{"type": "string", "pattern": f"^{_DATE}$"}, {"type": "integer"}]}
@@ -48,54 +56,143 @@ class Source(Spec):
 
 
 class Efficiency(Spec):
-    """Fractions of the peaks that large kernels reach."""
+    """Fractions of the peaks that large kernels reach, under one runtime."""
 
     compute: Share
     """Of the dense peak, in matrix products."""
-    compute_in: dict[Format, Share] = Field({})
-    """The same in one number format, where it differs from `compute`."""
+    compute_in: dict[str, Share] = Field({})
+    """The same by how the weights are stored (q4_k, int4, 16-bit, ...), where it differs."""
+    attention: Share | None = None
+    """Of the dense peak, in products over the keys and values; as `compute` where not given."""
+    expert_compute: Share | None = None
+    """Of the dense peak, in products of routed experts; as `compute` where not given."""
+    recurrence: Share | None = None
+    """Of the dense peak, in the scans of recurrent mixers; as `attention` where not given."""
     memory: Share
     """Of the DRAM bandwidth, streaming weights."""
+    memory_in: dict[str, Share] = Field({})
+    """The same by how the weights are stored: unpacking some formats takes longer than reading."""
     experts: Share | None = None
     """Of the DRAM bandwidth, streaming experts that tokens pick; as `memory` where not given."""
     cache: Share | None = None
     """Of the DRAM bandwidth, reading the KV cache; as `memory` where not given."""
+    spill: Ratio | None = None
+    """Of the traffic of activations between kernels, what reaches DRAM, at its whole bandwidth; all
+    of it, at the efficiency of `memory`, where not given."""
+    cache_repeats: Ratio | None = None
+    """0: a key head is read once for all the query heads that share it; 1: once for each of them;
+    between, the group's size to this power. 0 where not given."""
 
-    def compute_value(self, number_format: str) -> float:
-        """Fraction of the dense peak of a format reached in matrix products."""
-        share = self.compute_in.get(number_format)  # type: ignore[call-overload]
-        return float((share or self.compute).value)
+    def compute_value(self, storage: str) -> float:
+        """Fraction of the dense peak reached in products with weights stored in this way."""
+        return self.compute_in.get(storage, self.compute).value
+
+    def memory_value(self, storage: str) -> float:
+        """Fraction of the DRAM bandwidth reached in streaming weights stored in this way."""
+        return self.memory_in.get(storage, self.memory).value
 
     @property
-    def expert_value(self) -> float:
-        """Fraction of the DRAM bandwidth reached in streaming routed experts."""
-        return (self.experts or self.memory).value
+    def attention_factor(self) -> float:
+        """What products over the cache reach of what products with weights do."""
+        return (self.attention or self.compute).value / self.compute.value
+
+    @property
+    def recurrence_factor(self) -> float:
+        """What the scans of recurrent mixers reach of what products with weights do."""
+        return (self.recurrence or self.attention or self.compute).value / self.compute.value
+
+    @property
+    def expert_compute_factor(self) -> float:
+        """What products of routed experts reach of what products with weights do."""
+        return (self.expert_compute or self.compute).value / self.compute.value
+
+    @property
+    def expert_factor(self) -> float:
+        """What streaming routed experts reaches of what streaming weights does."""
+        return (self.experts or self.memory).value / self.memory.value
 
     @property
     def cache_value(self) -> float:
         """Fraction of the DRAM bandwidth reached in reading the KV cache."""
         return (self.cache or self.memory).value
 
+    @property
+    def spill_value(self) -> float:
+        """Bytes at the whole DRAM bandwidth that take as long as a byte of activations."""
+        return 1.0 / self.memory.value if self.spill is None else self.spill.value
+
+    @property
+    def repeats_value(self) -> float:
+        """Power of the group of query heads with which the reads of a key head grow."""
+        return 0.0 if self.cache_repeats is None else self.cache_repeats.value
+
+
+class Interval(Spec):
+    """Where nine of ten measurements lie, as multiples of the prediction."""
+
+    low: float = Field(gt=0, le=1)
+    high: float = Field(ge=1)
+
+
+class Calibration(Spec):
+    """Where a processor's efficiencies were fitted, and how far they can be trusted."""
+
+    runtime: str
+    """The runtime whose kernels they describe."""
+    basis: Literal["device", "class", "roofline"]
+    """device: fitted to rows of this device; class: to its family's and class's; roofline: neither
+    had rows, and only the data sheet speaks."""
+    rows: int = Field(ge=0)
+    """Measurements of this device and processor under this runtime among those fitted."""
+    not_fitted: tuple[str, ...] = ()
+    """What this device's rows did not settle, and so is that of its family and class."""
+    prefill: Interval
+    """Measured over predicted time, 90 %."""
+    decode: Interval
+    energy: Interval
+
 
 class Processor(Spec):
     """One unit that can run a model: a CPU, GPU or NPU."""
 
     type: Literal["cpu", "gpu", "npu"]
+    family: str = Field(pattern=_NAME)
+    """Microarchitecture, vendor first: processors of one family behave alike, and a calibration of
+    one holds for the others. GPUs by generation: nvidia-ampere, amd-rdna3.5, intel-xe2; Apple's by
+    line, apple-gpu-a for phones and apple-gpu-m for Macs, with -matrix where the cores have matrix
+    units (A19 Pro, M5); others by name: qualcomm-adreno, arm-mali. CPUs by design: x86-cpu,
+    arm-cortex, apple-cpu, qualcomm-oryon. NPUs by maker: intel-npu, amd-xdna2, apple-ane."""
     title: str
     """Name of the part, with what fixes its speed: cores, clock, power mode."""
-    peaks: dict[Format, Peak] = Field(min_length=1)
-    """Dense peak per number format that the processor computes in."""
+    peaks: dict[Format, Peak] = Field(default_factory=dict)
+    """Dense peak per number format that the processor computes in; empty where none is known."""
+    peaks_unknown: str | None = Field(None, min_length=1)
+    """Why no peak is known; given exactly where `peaks` is empty."""
     structured_sparsity: Ratio | None = None
     """Speed-up of weights that are 2:4 sparse; none where not given."""
-    efficiency: Efficiency
+    efficiency: Efficiency | None = None
+    """None, as in all shipped profiles, which are data sheets: filled from the calibration. A
+    profile that states its own is taken at its word."""
     compute_half_size: Work | None = None
     """Operations of a kernel that reaches half of the compute efficiency; 0 where not given."""
+    tile: Ratio | None = None
+    """Tokens that each product of a prompt with weights is padded with: half a tile of its kernel;
+    0 where not given."""
     memory_half_size: Bytes | None = None
     """Bytes of a kernel that reaches half of the memory efficiency; 0 where not given."""
-    kernel_launch: Duration
-    """Time that each kernel adds to its roofline."""
-    step_overhead: Duration
-    """Time that each forward pass adds, whatever the model: in decode, once per token."""
+    kernel_launch: Duration | None = None
+    """Time that each kernel adds to its roofline; filled with `efficiency`."""
+    step_overhead: Duration | None = None
+    """Time that each forward pass adds, whatever the model: in decode, once per token; filled with
+    `efficiency`."""
+    prefill_overhead: Duration | None = None
+    """Time that a prompt adds before its first token; as `step_overhead` where not given."""
+    state_launch: Duration | None = None
+    """Time that each kernel of a recurrent mixer adds; as `kernel_launch` where not given."""
+    calibration: Calibration | None = None
+    """Where the efficiencies were fitted; none where they were entered by hand."""
+    active_power: Power | None = None
+    """While a model runs on this processor; where given, energy is this times time."""
     energy_per_flop: dict[Format, EnergyPerFlop] = Field(default_factory=dict)
     """Energy of one operation per number format."""
 
@@ -103,6 +200,10 @@ class Processor(Spec):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Processor":
+        if not self.peaks and self.peaks_unknown is None:
+            raise SpecError("no peak: give at least one, or say why in peaks_unknown")
+        if self.peaks and self.peaks_unknown is not None:
+            raise SpecError("there are peaks, so none is unknown", at=("peaks_unknown",))
         sparse = self.structured_sparsity
         if sparse is not None and sparse.value < 1:
             raise SpecError(
@@ -114,6 +215,9 @@ class Processor(Spec):
     def peak(self, number_format: str) -> float:
         """Return the dense peak, operations per second; SpecError names the formats there are."""
         figure = self.peaks.get(number_format)  # type: ignore[call-overload]
+        if not self.peaks:
+            why = str(self.peaks_unknown).removesuffix(".")
+            raise SpecError(f"{self._label}: no peak is published: {why}")
         if figure is None:
             known = ", ".join(self.peaks)
             raise SpecError(f"{self._label}: no peak for {number_format}; it has {known}")
@@ -125,6 +229,26 @@ class Processor(Spec):
         return None if figure is None else float(figure.value)
 
     @property
+    def launch_seconds(self) -> float:
+        """Seconds that each kernel adds."""
+        return 0.0 if self.kernel_launch is None else self.kernel_launch.value
+
+    @property
+    def state_launch_seconds(self) -> float:
+        """Seconds that each kernel of a recurrent mixer adds."""
+        return self.launch_seconds if self.state_launch is None else self.state_launch.value
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds that each decode step adds."""
+        return 0.0 if self.step_overhead is None else self.step_overhead.value
+
+    @property
+    def prompt_seconds(self) -> float:
+        """Seconds that a prefill adds."""
+        return self.step_seconds if self.prefill_overhead is None else self.prefill_overhead.value
+
+    @property
     def structured_sparsity_speedup(self) -> float:
         """Speed-up of 2:4 sparse weights; 1 where the processor has none."""
         return 1.0 if self.structured_sparsity is None else self.structured_sparsity.value
@@ -133,6 +257,11 @@ class Processor(Spec):
     def compute_half_size_flops(self) -> float:
         """Operations of a kernel at half of the compute efficiency; 0 for no such effect."""
         return 0.0 if self.compute_half_size is None else self.compute_half_size.value
+
+    @property
+    def tile_tokens(self) -> float:
+        """Tokens that each product of a prompt is padded with; 0 for no such effect."""
+        return 0.0 if self.tile is None else self.tile.value
 
     @property
     def memory_half_size_bytes(self) -> float:
@@ -214,10 +343,12 @@ class DevicePower(Spec):
 class Device(Spec):
     """A device profile."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    name: str = Field(pattern=_NAME)
     """Lower case; the file's name without `.yaml`."""
+    aliases: tuple[Annotated[str, Field(pattern=_NAME)], ...] = ()
+    """Other names that load the same profile; in the file, a list on one line."""
     title: str
-    kind: Literal["phone", "jetson", "board", "laptop", "desktop", "datacentre"]
+    kind: Kind
     year: int = Field(ge=1990, le=2100)
     default_processor: str
     """Key of the processor that is meant where none is named."""

@@ -15,7 +15,7 @@ from spec_files import SpecError, format_quantity, parse_quantity
 from spec_files.model import Spec
 from spec_files.quantities import quantity_schema
 
-Basis = Literal["nominal", "measured", "derived", "prior", "lower-bound"]
+Basis = Literal["nominal", "measured", "derived", "fitted", "prior", "lower-bound"]
 Scope = Literal["rail", "module", "board", "package", "wall", "whole-device"]
 
 
@@ -32,8 +32,8 @@ class Figure(Spec):
     high: float | None = None
     """Upper end of the interval."""
     basis: Basis
-    """nominal: the maker says so; measured; derived: arithmetic on either; prior: typical of the
-    class; lower-bound: a rate that was reached, where no peak is published."""
+    """nominal: the maker says so; measured; derived: arithmetic on either; fitted: a calibration;
+    prior: typical of the class; lower-bound: a rate that was reached, where no peak is published."""
     source: str
     """A key of the profile's `sources`."""
     note: str | None = None

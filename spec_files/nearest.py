@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+_LISTED = 30  # choices that a sentence may list
+
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice closest to a word, case aside; None when nothing is close."""
@@ -13,9 +15,14 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return the end of an error sentence: the nearest choice, or all of them if none is close."""
+    """Return the end of an error sentence: the nearest choice, or all of them if none is close.
+
+    Where they are more than a sentence holds, it says only how many there are.
+    """
     known = list(choices)
     close = nearest(word, known)
     if close is not None:
         return f"; nearest is {close!r}"
+    if len(known) > _LISTED:
+        return f"; none of the {len(known)} known is near"
     return f"; known: {', '.join(known)}" if known else "; none is known"

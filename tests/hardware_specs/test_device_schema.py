@@ -66,7 +66,7 @@ def test_schema_accepts_shipped_profiles(name):
 @pytest.mark.parametrize("value", ["5.3", "5.3 GB", "fast", "-1 TFLOP/s"])
 def test_schema_refuses_what_the_loader_refuses(value):
     schema = device_schema()
-    data, _ = read_yaml(FOLDER / "phone.yaml")
+    data, _ = read_yaml(FOLDER / "sd8elite.yaml")
     data["processors"]["gpu"]["peaks"]["fp16"]["value"] = value
     with pytest.raises(AssertionError):
         _check(data, schema, schema["$defs"])
