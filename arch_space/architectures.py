@@ -66,17 +66,48 @@ class Architectures:
     gated: Array = _column(True, "three matrices (SwiGLU, GeGLU) rather than two")
     tied_embedding: Array = _column(True, "the output projection is the embedding transposed")
     qkv_bias: Array = _column(False, "biases on the query, key and value projections")
+    output_bias: Array = _column(False, "a bias on the attention's output projection")
+    ffn_bias: Array = _column(False, "biases on the matrices of the feed-forward networks")
+    norm_bias: Array = _column(False, "the width-sized norms have a bias (LayerNorm)")
+    head_bias: Array = _column(False, "a bias on the output projection to the vocabulary")
+    learned_positions: Array = _column(0, "rows of a learned position embedding; 0 for none")
+    output_gate: Array = _column(False, "queries come with a gate of the attention's output")
+    sinks: Array = _column(False, "a learned attention sink a query head")
     experts: Array = _column(1, "routed experts; one is a dense model, with no router")
     experts_per_token: Array = _column(1, "routed experts that a token activates (top_k)")
     expert_width: Array = _column(0, "inner width of one routed expert; 0 where dense")
     shared_experts: Array = _column(0, "experts of the same width that every token activates")
     dense_layers: Array = _column(0, "leading layers with the dense network in a MoE model")
+    shared_gate: Array = _column(False, "a gate decides how much the shared experts count")
+    router_bias: Array = _column(False, "a learned bias or scale an expert, beside the router")
+    expert_latent: Array = _column(0, "width that routed experts work in; 0 for the model's")
+    wide_layers: Array = _column(0, "layers whose dense network has the inner width wide_width")
+    wide_width: Array = _column(0, "inner width of the dense network in those layers")
     window: Array = _column(0, "tokens that a sliding-window layer attends to; 0 for none")
     window_share: Array = _column(0.0, "share of the layers that slide")
+    full_head_size: Array = _column(0, "head size where attention is full; 0 for head_size")
+    full_kv_heads: Array = _column(0, "KV heads where attention is full; 0 for kv_heads")
+    value_is_key: Array = _column(False, "there, the key projection gives the values as well")
+    shared_kv_layers: Array = _column(0, "last layers, which attend to the cache of earlier ones")
     query_rank: Array = _column(0, "MLA: rank of the query projection; 0 for a full one")
     kv_rank: Array = _column(0, "MLA: rank of the cached latent; 0 for plain attention")
     rope_size: Array = _column(0, "MLA: part of a key head that is rotary and shared by all heads")
     value_size: Array = _column(0, "size of a value head; 0 for head_size")
+    mamba_layers: Array = _column(0, "layers with a Mamba-2 mixer instead of attention")
+    delta_layers: Array = _column(0, "layers with a gated delta net instead of attention")
+    convolution_layers: Array = _column(0, "layers with a gated short convolution instead")
+    ffn_layers: Array = _column(
+        0, "layers that are a feed-forward network alone, the others a mixer alone; 0: all are both"
+    )
+    state_heads: Array = _column(0, "heads of a recurrent state: Mamba-2's, a delta net's values")
+    state_head_size: Array = _column(0, "size of such a head")
+    state_groups: Array = _column(0, "Mamba-2: groups that share B and C; delta net: key heads")
+    state_size: Array = _column(0, "rows of a head's state: Mamba-2's N, a delta net's key size")
+    kernel: Array = _column(0, "taps of the causal convolution in a recurrent or conv layer")
+    layer_embedding: Array = _column(0, "size of the embedding each layer has of its own; 0: none")
+    layer_vocabulary: Array = _column(0, "rows of that embedding; 0 for vocabulary")
+    streams: Array = _column(0, "AltUp: residual streams; 0 for the plain one")
+    laurel_rank: Array = _column(0, "LAuReL: rank of the learned residual; 0 for none")
     norms: Array = _column(2, "width-sized norm vectors in a layer")
     qk_norm: Array = _column(0, "norms on queries and keys: 0 none, 1 a head, 2 the projection")
     weight_sparsity: Array = _column(0.0, "share of zero weights in the layers' matrices")
@@ -92,7 +123,10 @@ class Architectures:
         """Convert every column to a read-only array and check that the table can exist."""
         length = 1
         for name in columns():
-            column = np.atleast_1d(np.asarray(getattr(self, name)))
+            column = getattr(self, name)
+            checked = type(column) is np.ndarray and column.ndim and not column.flags.writeable
+            if not checked:
+                column = np.atleast_1d(np.asarray(column))
             if column.dtype.kind not in "biuf":
                 raise SpecError(f"{name}: {column.ravel()[0]!r} is not a number")
             if column.ndim != 1:
@@ -101,9 +135,10 @@ class Architectures:
                 if length not in (1, len(column)):
                     raise SpecError(f"{name}: {len(column)} rows beside columns of {length}")
                 length = len(column)
-            column = column.view()
-            column.flags.writeable = False
-            object.__setattr__(self, name, column)
+            if not checked:
+                column = column.view()
+                column.flags.writeable = False
+                object.__setattr__(self, name, column)
         object.__setattr__(self, "_length", length)
         if self.names and len(self.names) != length:
             raise SpecError(f"names: {len(self.names)} for {length} candidates")
@@ -146,7 +181,8 @@ class Architectures:
         refuse(self.experts_per_token > self.experts, "experts_per_token exceeds experts")
         moe = self.experts > 1
         refuse(moe & (self.expert_width < 1), "a MoE model needs an expert_width")
-        refuse(self.dense_layers > self.layers, "dense_layers exceeds layers")
+        networks = np.where(self.ffn_layers > 0, self.ffn_layers, self.layers)
+        refuse(self.dense_layers + self.wide_layers > networks, "dense_layers exceeds layers")
         refuse(~moe & (self.dense_layers > 0), "dense_layers belongs to a MoE model")
         refuse(~moe & (self.shared_experts > 0), "shared_experts belongs to a MoE model")
         dense = ~moe | (self.dense_layers > 0)
@@ -158,9 +194,46 @@ class Architectures:
         refuse(~latent & (self.rope_size > 0), "rope_size belongs to latent attention (kv_rank)")
         refuse(latent & (self.qkv_bias > 0), "latent attention has no qkv_bias")
         refuse(latent & (self.qk_norm > 0), "latent attention has no qk_norm")
+        refuse(latent & (self.output_gate > 0), "latent attention has no output_gate")
+        self._check_kinds_of_layers(refuse)
         refuse(self.two_four & (self.weight_sparsity != 0.5), "two_four means weight_sparsity 0.5")
         for name in FORMAT_COLUMNS:
             refuse(getattr(self, name) >= len(FORMATS), f"{name} is not a known format code")
+
+    def _check_kinds_of_layers(self, refuse: Callable[[Array, str], None]) -> None:
+        """Refuse layers of kinds that do not add up, and kinds that lack their sizes."""
+        recurrent = self.mamba_layers + self.delta_layers
+        others = recurrent + self.convolution_layers + self.ffn_layers
+        refuse(others > self.layers, "the layers of other kinds exceed layers")
+        attending = self.layers - others
+        refuse(
+            np.rint(self.window_share * self.layers) > attending, "more layers slide than attend"
+        )
+        refuse(
+            (self.shared_kv_layers > 0) & (self.shared_kv_layers >= attending),
+            "shared_kv_layers must leave a layer that has a cache",
+        )
+        for name in ("state_heads", "state_head_size", "state_groups", "state_size"):
+            refuse((recurrent > 0) & (getattr(self, name) < 1), f"a recurrent layer needs {name}")
+        groups = np.maximum(self.state_groups, 1)
+        refuse(self.state_heads % groups != 0, "state_heads must divide by state_groups")
+        convolves = recurrent + self.convolution_layers > 0
+        refuse(convolves & (self.kernel < 1), "a recurrent or convolution layer needs a kernel")
+        full_kv_heads = np.maximum(self.full_kv_heads, 1)
+        refuse(self.query_heads % full_kv_heads != 0, "query_heads must divide by full_kv_heads")
+        unlike = (self.full_head_size > 0) | (self.full_kv_heads > 0) | (self.value_is_key > 0)
+        refuse((self.kv_rank > 0) & unlike, "latent attention is alike in all layers")
+        refuse((self.wide_layers > 0) & (self.wide_width < 1), "wide_layers needs a wide_width")
+        moe = self.experts > 1
+        refuse(moe & (self.wide_layers > 0), "wide_layers belongs to a dense model")
+        for name in ("router_bias", "expert_latent"):
+            refuse(~moe & (getattr(self, name) > 0), f"{name} belongs to a MoE model")
+        gated = self.shared_gate > 0
+        refuse(gated & (self.shared_experts < 1), "shared_gate belongs to shared_experts")
+        refuse(
+            (self.layer_vocabulary > 0) & (self.layer_embedding < 1),
+            "layer_vocabulary belongs to layer_embedding",
+        )
 
     def __len__(self) -> int:
         return self._length  # type: ignore[attr-defined]

@@ -7,11 +7,19 @@ a file omits. A type that is not in the table is an error, and so is a key that 
 Read from transformers' `configuration_*.py` and `modeling_*.py`, version 5.23.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from arch_space.architectures import LARGEST, QK_NORMS, Architectures
+from arch_space.architectures import FORMAT_COLUMNS, LARGEST, QK_NORMS, Architectures
+from arch_space.huggingface_layers import (
+    DELTA_NET,
+    GEMMA_3N,
+    GEMMA_4,
+    NEMOTRON_H,
+    SHORT_CONVOLUTIONS,
+    Kinds,
+)
 from spec_files import SpecError, did_you_mean, nearest, short
 
 __all__ = ["FAMILIES", "Family", "families_of", "from_huggingface", "to_huggingface"]
@@ -33,12 +41,15 @@ _EXPECTED: dict[str, tuple[tuple[object, ...], str]] = {
     "decoder_sparse_step": ((1,), "experts in every n-th layer have no column"),
     "moe_layer_freq": ((1,), "experts in every n-th layer have no column"),
     "use_bidirectional_attention": ((False, None), "only causal decoders have columns"),
+    "use_bias": ((False, None), "biases on the projections of a mixer have no column"),
+    "mamba_proj_bias": ((False, None), "biases on the projections of a mixer have no column"),
+    "use_conv_bias": ((True,), "a convolution before a state without a bias has no column"),
     "quantization_config": ((None,), _QUANTISED),
     "quantization": ((None,), _QUANTISED),
 }
 
 
-class _Keys:
+class Keys:
     """The keys of one config.json, checked as they are read; errors name file, key and value."""
 
     def __init__(self, config: Mapping[str, Any], where: str):
@@ -87,6 +98,13 @@ class _Keys:
             self.fail(key, "expected true or false")
         return value
 
+    def multiple(self, key: str, of: int) -> int:
+        """How many times `of` a width is: that many networks side by side are as wide."""
+        width = self.count(key, least=0)
+        if width % of:
+            self.fail(key, f"expected a multiple of the {of} of one expert")
+        return width // of
+
     def check_activation(self, key: str) -> None:
         name = self.config.get(key, _ACTIVATIONS[0])
         if not isinstance(name, str):
@@ -94,18 +112,19 @@ class _Keys:
         if name not in _ACTIVATIONS:
             self.fail(key, f"not a known activation{did_you_mean(name, _ACTIVATIONS)}")
 
-    def sliding_layers_listed(self, layers: int) -> int | None:
-        """Count the sliding layers that `layer_types` lists; None where there is no list."""
-        listed = self.config.get("layer_types")
+    def kinds_of_layers(
+        self, key: str, known: Sequence[str], layers: int | None
+    ) -> list[str] | None:
+        """Return the list of what kind each layer is; None where there is no list."""
+        listed = self.config.get(key)
         if listed is None:
             return None
-        if not isinstance(listed, list) or len(listed) != layers:
-            self.fail("layer_types", f"expected a list of {layers} layer types")
-        known = ("full_attention", "sliding_attention")
+        if not isinstance(listed, list) or len(listed) != (layers or len(listed) or 1):
+            self.fail(key, f"expected a list of {layers or 'the'} layer types")
         for kind in listed:
             if kind not in known:
-                self.fail("layer_types", f"unknown type {kind!r}{did_you_mean(str(kind), known)}")
-        return listed.count("sliding_attention")
+                self.fail(key, f"unknown type {kind!r}{did_you_mean(str(kind), known)}")
+        return listed
 
 
 @dataclass(frozen=True)
@@ -115,32 +134,37 @@ class _Windows:
     `layer_types`, where it is among the keys, overrules the rule. idle: window where none slides.
     """
 
-    read: Callable[[_Keys, int], tuple[int, int]]
+    read: Callable[[Keys, int], tuple[int, int]]
     keys: tuple[str, ...]
     idle: int | None = None
 
 
-def _no_layer(keys: _Keys, layers: int) -> tuple[int, int]:
+def _no_layer(keys: Keys, layers: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _every_layer(keys: _Keys, layers: int) -> tuple[int, int]:
+def _every_layer(keys: Keys, layers: int) -> tuple[int, int]:
     window = keys.count_or_null("sliding_window") or 0
     return window, layers if window else 0
 
 
-def _every_layer_if_switched_on(keys: _Keys, layers: int) -> tuple[int, int]:
+def _every_layer_if_switched_on(keys: Keys, layers: int) -> tuple[int, int]:
     return _every_layer(keys, layers) if keys.flag("use_sliding_window") else (0, 0)
 
 
-def _last_layers(keys: _Keys, layers: int) -> tuple[int, int]:
+def _last_layers(keys: Keys, layers: int) -> tuple[int, int]:
     window, sliding = _every_layer_if_switched_on(keys, layers)
     return window, max(sliding - keys.count("max_window_layers", least=0), 0) if window else 0
 
 
-def _all_but_every_nth(keys: _Keys, layers: int) -> tuple[int, int]:
+def _all_but_every_nth(keys: Keys, layers: int) -> tuple[int, int]:
     period = keys.count("sliding_window_pattern")
     return keys.count("sliding_window"), layers - layers // period
+
+
+def _all_but_every_nth_and_the_last(keys: Keys, layers: int) -> tuple[int, int]:
+    window, sliding = _all_but_every_nth(keys, layers)
+    return window, sliding - (layers % keys.count("sliding_window_pattern") > 0)
 
 
 _SWITCHED = ("sliding_window", "use_sliding_window")
@@ -149,28 +173,43 @@ _UNIFORM = _Windows(_every_layer, ("sliding_window",))
 _UNIFORM_SWITCHED = _Windows(_every_layer_if_switched_on, _SWITCHED)
 _LAST = _Windows(_last_layers, (*_SWITCHED, "max_window_layers", "layer_types"))
 _IN_TURN = _Windows(_all_but_every_nth, ("sliding_window", "layer_types"), idle=4096)
+_IN_TURN_THEN_FULL = _Windows(
+    _all_but_every_nth_and_the_last, ("sliding_window", "layer_types"), idle=4096
+)
 
 
 @dataclass(frozen=True)
 class _Experts:
-    """Keys of a mixture of experts; where `dense` is none, every layer has one."""
+    """Keys of a mixture of experts; where `dense` is none, every layer has one.
+
+    shared: how many are shared; shared_width: or how wide they are together.
+    """
 
     number: str
     width: str
     shared: str | None = None
+    shared_width: str | None = None
     dense: str | None = None
 
 
 @dataclass(frozen=True)
 class Family:
-    """A Hugging Face model type: what it fixes, and what its config class assumes when omitted."""
+    """A Hugging Face model type: what it fixes, and what its config class assumes when omitted.
+
+    kinds: how it says layers of several kinds. fixed: further columns that it fixes. allows: keys
+    that may hold what they may not elsewhere.
+    """
 
     model_class: str
     omitted: Mapping[str, Any] = field(default_factory=dict)
     windows: _Windows = _NONE
     experts: _Experts | None = None
+    kinds: Kinds | None = None
+    fixed: Mapping[str, bool] = field(default_factory=dict)
+    allows: tuple[str, ...] = ()
     latent: bool = False
     qkv_bias: bool = False
+    gated: bool = True
     norms: int = 2
     qk_norm: str = "none"
     heads_divide_width: bool = False
@@ -179,6 +218,13 @@ class Family:
 
 _GEMMA = {"num_key_value_heads": 4, "head_dim": 256, "tie_word_embeddings": True}
 _QWEN = {"num_key_value_heads": 32, "use_sliding_window": False, "sliding_window": 4096}
+
+_DELTA = {
+    "hidden_size": 2048, "num_attention_heads": 16, "head_dim": 256,
+    "full_attention_interval": 4, "linear_conv_kernel_dim": 4,
+    "linear_key_head_dim": 128, "linear_value_head_dim": 128,
+    "linear_num_key_heads": 16, "linear_num_value_heads": 32,
+}  # fmt: skip
 
 FAMILIES: dict[str, Family] = {
     "llama": Family("LlamaForCausalLM", heads_divide_width=True),
@@ -230,10 +276,145 @@ FAMILIES: dict[str, Family] = {
         ),
         heads_divide_width=True,
     ),
+    "deepseek_v3": Family(
+        "DeepseekV3ForCausalLM",
+        {
+            "vocab_size": 129280, "hidden_size": 7168, "intermediate_size": 18432,
+            "num_hidden_layers": 61, "num_attention_heads": 128, "num_key_value_heads": 128,
+            "kv_lora_rank": 512, "q_lora_rank": 1536, "v_head_dim": 128,
+            "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "first_k_dense_replace": 3,
+            "moe_intermediate_size": 2048, "n_shared_experts": 1, "n_routed_experts": 256,
+            "num_experts_per_tok": 8,
+        },
+        latent=True,
+        experts=_Experts(
+            "n_routed_experts", "moe_intermediate_size",
+            shared="n_shared_experts", dense="first_k_dense_replace",
+        ),
+        fixed={"router_bias": True},
+    ),
+    "qwen2_moe": Family(
+        "Qwen2MoeForCausalLM",
+        _QWEN | {
+            "vocab_size": 151936, "hidden_size": 2048, "intermediate_size": 5632,
+            "num_hidden_layers": 24, "num_attention_heads": 16, "num_key_value_heads": 16,
+            "max_window_layers": 28, "mlp_only_layers": [], "num_experts": 60,
+            "num_experts_per_tok": 4, "moe_intermediate_size": 1408,
+            "shared_expert_intermediate_size": 5632,
+        },
+        _LAST, qkv_bias=True, fixed={"shared_gate": True},
+        experts=_Experts(
+            "num_experts", "moe_intermediate_size",
+            shared_width="shared_expert_intermediate_size", dense="mlp_only_layers",
+        ),
+    ),
+    "gpt_oss": Family(
+        "GptOssForCausalLM",
+        {
+            "vocab_size": 201088, "hidden_size": 2880, "intermediate_size": 2880,
+            "num_hidden_layers": 36, "num_attention_heads": 64, "num_key_value_heads": 8,
+            "head_dim": 64, "sliding_window": 128, "sliding_window_pattern": 2,
+            "num_local_experts": 128, "num_experts_per_tok": 4,
+        },
+        _IN_TURN, qkv_bias=True,
+        fixed={"output_bias": True, "ffn_bias": True, "router_bias": True, "sinks": True},
+        experts=_Experts("num_local_experts", "intermediate_size"),
+        allows=("attention_bias", "quantization_config"),
+    ),
+    "qwen3_next": Family(
+        "Qwen3NextForCausalLM",
+        _DELTA | {
+            "vocab_size": 151936, "intermediate_size": 5632, "num_hidden_layers": 48,
+            "num_key_value_heads": 2, "mlp_only_layers": [], "num_experts": 512,
+            "num_experts_per_tok": 10, "moe_intermediate_size": 512,
+            "shared_expert_intermediate_size": 512,
+        },
+        qk_norm="head", kinds=DELTA_NET, fixed={"output_gate": True, "shared_gate": True},
+        experts=_Experts(
+            "num_experts", "moe_intermediate_size",
+            shared_width="shared_expert_intermediate_size", dense="mlp_only_layers",
+        ),
+    ),
+    "qwen3_5_text": Family(
+        "Qwen3_5ForCausalLM",
+        _DELTA | {
+            "vocab_size": 248320, "hidden_size": 4096, "intermediate_size": 12288,
+            "num_hidden_layers": 32, "num_key_value_heads": 4,
+        },
+        qk_norm="head", kinds=DELTA_NET, fixed={"output_gate": True},
+    ),
+    "qwen3_5_moe_text": Family(
+        "Qwen3_5MoeForCausalLM",
+        _DELTA | {
+            "vocab_size": 248320, "num_hidden_layers": 40, "num_key_value_heads": 2,
+            "num_experts": 256, "num_experts_per_tok": 8, "moe_intermediate_size": 512,
+            "shared_expert_intermediate_size": 512,
+        },
+        qk_norm="head", kinds=DELTA_NET, fixed={"output_gate": True, "shared_gate": True},
+        experts=_Experts(
+            "num_experts", "moe_intermediate_size",
+            shared_width="shared_expert_intermediate_size",
+        ),
+    ),
+    "lfm2": Family(
+        "Lfm2ForCausalLM",
+        {
+            "vocab_size": 65536, "hidden_size": 2560, "intermediate_size": 12288,
+            "num_hidden_layers": 32, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "conv_L_cache": 3, "block_auto_adjust_ff_dim": True,
+            "block_multiple_of": 256, "block_ffn_dim_multiplier": 1.0,
+            "tie_word_embeddings": True,
+        },
+        qk_norm="head", kinds=SHORT_CONVOLUTIONS,
+    ),
+    "nemotron_h": Family(
+        "NemotronHForCausalLM",
+        {
+            "vocab_size": 131072, "hidden_size": 4096, "intermediate_size": 21504,
+            "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
+            "mamba_num_heads": 128, "mamba_head_dim": 64, "n_groups": 8, "conv_kernel": 4,
+            "ssm_state_size": 128, "n_routed_experts": 8, "num_experts_per_tok": 2,
+            "moe_intermediate_size": 7688, "moe_shared_expert_intermediate_size": 7688,
+            "moe_latent_size": None,
+            "num_hidden_layers": 1,  # that many are in the list, whatever this says
+        },
+        norms=1, kinds=NEMOTRON_H, gated=False,
+    ),
+    "gemma3n_text": Family(
+        "Gemma3nForCausalLM",
+        {
+            "hidden_size": 2048, "intermediate_size": 16384, "num_hidden_layers": 35,
+            "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 256,
+            "tie_word_embeddings": True, "sliding_window": 512, "sliding_window_pattern": 5,
+            "vocab_size": 262400, "vocab_size_per_layer_input": 262144,
+            "hidden_size_per_layer_input": 256, "altup_num_inputs": 4, "laurel_rank": 64,
+            "num_kv_shared_layers": 15,
+        },
+        _IN_TURN, qk_norm="head", kinds=GEMMA_3N, heads_divide_width=True,
+    ),
+    "gemma4_text": Family(
+        "Gemma4ForCausalLM",
+        {
+            "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 30,
+            "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256,
+            "tie_word_embeddings": True, "sliding_window": 512, "sliding_window_pattern": 6,
+            "vocab_size": 262144, "vocab_size_per_layer_input": 262144,
+            "hidden_size_per_layer_input": 256, "num_kv_shared_layers": 0,
+            "attention_k_eq_v": False, "use_double_wide_mlp": False, "enable_moe_block": False,
+            "global_head_dim": 512, "num_global_key_value_heads": None,
+        },
+        _IN_TURN_THEN_FULL, qk_norm="head", kinds=GEMMA_4,
+    ),
 }  # fmt: skip
 
 _OMITTED = {"num_key_value_heads": None, "head_dim": None, "tie_word_embeddings": False}
-_WRAPPERS = {"gemma3": "gemma3_text"}  # a vision-language model whose text tower is this type
+_WRAPPERS = {  # a vision-language model, and the type of its text tower
+    "gemma3": "gemma3_text",
+    "gemma3n": "gemma3n_text",
+    "gemma4": "gemma4_text",
+    "qwen3_5": "qwen3_5_text",
+    "qwen3_5_moe": "qwen3_5_moe_text",
+}
 
 
 def from_huggingface(config: Mapping[str, Any], where: str) -> Architectures:
@@ -247,7 +428,7 @@ def from_huggingface(config: Mapping[str, Any], where: str) -> Architectures:
         raise SpecError(f"{where}: read {type(config).__name__} where keys and values belong.")
     if config.get("model_type") in list(_WRAPPERS):  # a list: what was read may not be hashable
         config, where = _text_tower(config, where)
-    keys = _Keys(config, where)
+    keys = Keys(config, where)
     model_type = keys.value("model_type")
     if model_type not in list(FAMILIES):
         hint = did_you_mean(str(model_type), [*FAMILIES, *_WRAPPERS]).removeprefix("; ")
@@ -258,7 +439,7 @@ def from_huggingface(config: Mapping[str, Any], where: str) -> Architectures:
     if config.get("hidden_activation") is not None:  # Gemma's; null means hidden_act
         keys.check_activation("hidden_activation")
     for key, (values, why) in _EXPECTED.items():
-        if key in config and config[key] not in values:
+        if key in config and config[key] not in values and key not in family.allows:
             keys.fail(key, why)
 
     columns: dict[str, Any] = {
@@ -268,8 +449,10 @@ def from_huggingface(config: Mapping[str, Any], where: str) -> Architectures:
         "vocabulary": keys.count("vocab_size"),
         "tied_embedding": keys.flag("tie_word_embeddings"),
         "qkv_bias": family.qkv_bias,
+        "gated": family.gated,
         "norms": family.norms,
         "qk_norm": QK_NORMS.index(family.qk_norm),
+        **family.fixed,
     }
     if family.heads_divide_width and columns["width"] % columns["query_heads"]:
         keys.fail("hidden_size", f"{model_type} wants a multiple of num_attention_heads")
@@ -277,8 +460,13 @@ def from_huggingface(config: Mapping[str, Any], where: str) -> Architectures:
     filled = columns["query_heads"] * columns["head_size"]
     if family.heads_fill_width and columns["width"] != filled:
         keys.fail("hidden_size", f"{model_type} wants num_attention_heads times head_dim")
-    columns |= _read_windows(keys, family.windows, columns["layers"])
-    if family.experts is None:
+    if family.kinds is not None:
+        columns |= family.kinds.read(keys, columns)
+    if family.windows is not _NONE or family.kinds is None:
+        columns |= _read_windows(keys, family.windows, columns["layers"])
+    if "ffn_width" in columns:
+        pass  # the kinds of layers have said it
+    elif family.experts is None:
         columns["ffn_width"] = keys.count("intermediate_size")
     else:
         columns |= _read_experts(keys, family.experts, columns["layers"])
@@ -314,14 +502,14 @@ def families_of(arch: Architectures) -> list[str]:
 def _text_tower(config: Mapping[str, Any], where: str) -> tuple[Mapping[str, Any], str]:
     inner = config.get("text_config")
     if not isinstance(inner, Mapping):
-        _Keys(config, where).fail("text_config", "expected the keys of the text model")
+        Keys(config, where).fail("text_config", "expected the keys of the text model")
     outer = {"model_type": _WRAPPERS[config["model_type"]]}
     if "tie_word_embeddings" in config:
         outer["tie_word_embeddings"] = config["tie_word_embeddings"]
     return outer | dict(inner), f"{where}: text_config"
 
 
-def _read_heads(keys: _Keys, columns: Mapping[str, int]) -> dict[str, int]:
+def _read_heads(keys: Keys, columns: Mapping[str, int]) -> dict[str, int]:
     width, heads = columns["width"], columns["query_heads"]
     kv_heads = keys.count_or_null("num_key_value_heads") or heads
     if heads % kv_heads:
@@ -335,7 +523,7 @@ def _read_heads(keys: _Keys, columns: Mapping[str, int]) -> dict[str, int]:
     return {"kv_heads": kv_heads, "head_size": head_size}
 
 
-def _read_latent(keys: _Keys, columns: Mapping[str, int]) -> dict[str, int]:
+def _read_latent(keys: Keys, columns: Mapping[str, int]) -> dict[str, int]:
     heads = columns["query_heads"]
     if keys.value("num_key_value_heads") not in (None, heads):
         keys.fail("num_key_value_heads", f"latent attention has as many as query heads, {heads}")
@@ -350,10 +538,11 @@ def _read_latent(keys: _Keys, columns: Mapping[str, int]) -> dict[str, int]:
     }
 
 
-def _read_windows(keys: _Keys, windows: _Windows, layers: int) -> dict[str, float]:
+def _read_windows(keys: Keys, windows: _Windows, layers: int) -> dict[str, float]:
     window, sliding = windows.read(keys, layers)
-    listed = keys.sliding_layers_listed(layers)
-    if listed is not None and listed != sliding:
+    kinds = keys.kinds_of_layers("layer_types", ("full_attention", "sliding_attention"), layers)
+    listed = sliding if kinds is None else kinds.count("sliding_attention")
+    if listed != sliding:
         if "layer_types" not in windows.keys:
             keys.fail("layer_types", f"without it, {sliding} layers slide in this model type")
         if not window:
@@ -362,7 +551,7 @@ def _read_windows(keys: _Keys, windows: _Windows, layers: int) -> dict[str, floa
     return {"window": window, "window_share": sliding / layers} if sliding else {}
 
 
-def _read_experts(keys: _Keys, names: _Experts, layers: int) -> dict[str, int]:
+def _read_experts(keys: Keys, names: _Experts, layers: int) -> dict[str, int]:
     # transformers 5 writes num_experts under the name that other types use.
     alias = "num_local_experts"
     number = alias if names.number not in keys.config and alias in keys.config else names.number
@@ -375,13 +564,19 @@ def _read_experts(keys: _Keys, names: _Experts, layers: int) -> dict[str, int]:
         "experts": experts,
         "experts_per_token": active,
         "expert_width": keys.count(names.width),
-        "shared_experts": keys.count(names.shared, least=0) if names.shared else 0,
+        "shared_experts": _read_shared(keys, names),
         "dense_layers": dense,
         "ffn_width": keys.count("intermediate_size") if dense else 0,
     }
 
 
-def _read_dense_layers(keys: _Keys, key: str, layers: int) -> int:
+def _read_shared(keys: Keys, names: _Experts) -> int:
+    if names.shared_width:
+        return keys.multiple(names.shared_width, keys.count(names.width))
+    return keys.count(names.shared, least=0) if names.shared else 0
+
+
+def _read_dense_layers(keys: Keys, key: str, layers: int) -> int:
     """Count the leading dense layers, given as a number or as a list of layers."""
     value = keys.value(key)
     if key == "mlp_only_layers":
@@ -395,13 +590,25 @@ def _read_dense_layers(keys: _Keys, key: str, layers: int) -> int:
     return dense
 
 
+_NOT_SAID = ("weight_sparsity", "two_four", "ffn_sparsity", "window_share")
+
+
+def _layer_vocabulary(row: Mapping[str, Any]) -> int:
+    return (row["layer_vocabulary"] or row["vocabulary"]) if row["layer_embedding"] else 0
+
+
 def _decisive(arch: Architectures) -> dict[str, Any]:
     """The columns that decide one candidate's shape, those that do not matter to it at zero."""
     row = arch.row()
     sliding = round(row["window_share"] * row["layers"])
     moe = row["experts"] > 1
     latent = row["kv_rank"] > 0
-    return {
+    said = {
+        name: value
+        for name, value in row.items()
+        if name not in FORMAT_COLUMNS and name not in _NOT_SAID
+    }
+    return said | {
         "layers": row["layers"],
         "width": row["width"],
         "query_heads": row["query_heads"],
@@ -421,6 +628,10 @@ def _decisive(arch: Architectures) -> dict[str, Any]:
         "expert_width": row["expert_width"] if moe else 0,
         "shared_experts": row["shared_experts"],
         "dense_layers": row["dense_layers"],
+        "full_head_size": row["full_head_size"] or row["head_size"],
+        "full_kv_heads": row["full_kv_heads"] or row["kv_heads"],
+        "layer_vocabulary": _layer_vocabulary(row),
+        "wide_width": row["wide_width"] if row["wide_layers"] else 0,
         "window": row["window"] if sliding else 0,
         "sliding_layers": sliding,
         "norms": row["norms"],
@@ -474,17 +685,20 @@ def _written(wanted: Mapping[str, Any], model_type: str) -> dict[str, Any]:
         }
         if names.shared:
             config[names.shared] = one["shared_experts"]
+        if names.shared_width:
+            config[names.shared_width] = one["shared_experts"] * one["expert_width"]
         if names.dense == "mlp_only_layers":
             config[names.dense] = list(range(one["dense_layers"]))
         elif names.dense:
             config[names.dense] = one["dense_layers"]
-    return config | _written_windows(one, family.windows)
+    config |= _written_windows(one, family.windows)
+    return config | (family.kinds.write(one) if family.kinds else {})
 
 
 def _written_windows(one: Mapping[str, int], windows: _Windows) -> dict[str, Any]:
     layers, sliding = one["layers"], one["sliding_layers"]
     full = layers - sliding
-    if windows is _IN_TURN:
+    if windows in (_IN_TURN, _IN_TURN_THEN_FULL):
         period = layers // full if full else layers + 1
         stays = [(i + 1) % period == 0 and (i + 1) // period <= full for i in range(layers)]
     else:

@@ -19,6 +19,7 @@ from arch_space.architectures import (
 )
 from arch_space.formats import format_name
 from arch_space.huggingface import FAMILIES, from_huggingface
+from arch_space.names import FOLDER, resolve_model
 from arch_space.tensors import parameter_count
 from spec_files import (
     Spec,
@@ -39,8 +40,6 @@ __all__ = [
     "reference_model",
     "shipped_models",
 ]
-
-_FOLDER = Path(__file__).parent / "models"
 
 
 def _row_fields() -> dict[str, Any]:
@@ -72,6 +71,8 @@ class ReferenceModel(Spec):
 
     name: str
     title: str = ""
+    aliases: tuple[str, ...] = ()
+    """Names under which the same architecture is published: fine-tunes, other spellings."""
     family: str | None = None
     """Hugging Face model type; none for a model that no library has."""
     source: Source | None = None
@@ -101,12 +102,29 @@ class ReferenceModel(Spec):
 
 def shipped_models() -> list[str]:
     """Return the names of the reference models, sorted."""
-    return sorted(file.stem for file in _FOLDER.glob("*.yaml"))
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
 def reference_model(name_or_path: str | Path) -> ReferenceModel:
-    """Return a shipped model by name, with or without `.yaml`, or that of a model YAML file."""
-    return read_spec(find_spec(name_or_path, _FOLDER, "model"), ReferenceModel)
+    """Return a shipped model by name, with or without `.yaml`, or that of a model YAML file.
+
+    A name is also one that `resolve_model` knows: an alias, or a checkpoint of the model.
+    """
+    return read_spec(_find(name_or_path), ReferenceModel)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    try:
+        return find_spec(name_or_path, FOLDER, "model")
+    except SpecError as absent:
+        path = Path(name_or_path)
+        file = path.suffix in (".yaml", ".yml") and path.parent.name not in ("", FOLDER.name)
+        if file or str(name_or_path).startswith((".", "/", "~")) or os.path.isdir(path):
+            raise
+        try:
+            return FOLDER / f"{resolve_model(str(name_or_path))}.yaml"
+        except SpecError:
+            raise absent from None
 
 
 def load_model(name_or_path: str | Path) -> Architectures:

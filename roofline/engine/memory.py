@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arch_space.tensors import cache_bytes_per_token, value_size
-from roofline.operators.attention import sliding_layers
+from arch_space.layers import caching_full_layers, caching_sliding_layers, full_attention
+from arch_space.tensors import (
+    STATE_BYTES,
+    cache_bytes_per_token,
+    convolution_state,
+    recurrent_state,
+    state_channels,
+    state_width,
+    value_size,
+)
 from roofline.operators.cost import activation_bytes
 
 if TYPE_CHECKING:
@@ -20,17 +28,30 @@ _LOGIT_BYTES = 4.0  # logits are sampled from in single precision
 
 
 def cache_bytes(arch: Architectures, workload: Workload) -> Array:
-    """KV-cache bytes of all layers and sequences at the end of the workload, (N,).
+    """Bytes of KV cache and of recurrent states, all layers and sequences, at the end, (N,).
 
-    A sliding-window layer keeps its window.
+    A sliding-window layer keeps its window; a layer that shares an earlier one's cache keeps none;
+    a state is as large as ever.
     """
     tokens = float(workload.prompt + workload.generate)
-    layers_tokens = arch.layers * tokens
+    total = caching_full_layers(arch) * tokens * cache_bytes_per_token(full_attention(arch))
     if arch.window_share.any():
-        sliding = sliding_layers(arch)
         kept = np.minimum(tokens, np.where(arch.window > 0, arch.window, np.inf))
-        layers_tokens = (arch.layers - sliding) * tokens + sliding * kept
-    return workload.batch * layers_tokens * cache_bytes_per_token(arch)
+        total = total + caching_sliding_layers(arch) * kept * cache_bytes_per_token(arch)
+    return workload.batch * (total + state_bytes(arch))
+
+
+def state_bytes(arch: Architectures) -> Array:
+    """Bytes of the states that one sequence keeps whatever its length, (N,)."""
+    total: Array = np.zeros(1)
+    recurrent = arch.mamba_layers + arch.delta_layers
+    if recurrent.any():
+        taps = convolution_state(arch) * activation_bytes(arch)
+        total = total + recurrent * (STATE_BYTES * recurrent_state(arch) + taps)
+    if arch.convolution_layers.any():
+        taps = (arch.kernel - 1.0) * arch.width * activation_bytes(arch)
+        total = total + arch.convolution_layers * taps
+    return total
 
 
 def activation_peak(arch: Architectures, workload: Workload) -> Array:
@@ -40,9 +61,10 @@ def activation_peak(arch: Architectures, workload: Workload) -> Array:
     then the logits. Unfused attention also holds one layer's scores.
     """
     tokens = workload.batch * workload.prompt
-    attention = arch.query_heads * (arch.head_size + value_size(arch)) + arch.kv_heads * (
-        arch.head_size + value_size(arch)
-    )
+    attention = _attention_insides(arch)
+    full = full_attention(arch)
+    if full is not arch:
+        attention = np.maximum(attention, _attention_insides(full))
     network = np.where(
         arch.experts > 1,
         (arch.experts_per_token + arch.shared_experts) * arch.expert_width,
@@ -51,10 +73,30 @@ def activation_peak(arch: Architectures, workload: Workload) -> Array:
     if arch.dense_layers.any():
         dense = np.where(arch.dense_layers > 0, arch.ffn_width, 0.0)
         network = np.maximum(network, dense * np.where(arch.gated, 2.0, 1.0))
+    if arch.wide_layers.any():
+        wide = np.where(arch.wide_layers > 0, arch.wide_width, 0.0)
+        network = np.maximum(network, wide * np.where(arch.gated, 2.0, 1.0))
     inside = np.maximum(attention, network)
+    if (arch.mamba_layers + arch.delta_layers).any():
+        mixer = state_channels(arch) + 2.0 * (state_width(arch) + arch.state_heads)
+        inside = np.maximum(inside, mixer)
+    if arch.convolution_layers.any():
+        inside = np.maximum(inside, np.where(arch.convolution_layers > 0, 3.0 * arch.width, 0.0))
     each = activation_bytes(arch)
-    peak = tokens * (2.0 * arch.width + inside) * each
+    streams = 2.0 * arch.width
+    if arch.streams.any():
+        streams = streams + np.maximum(arch.streams - 1.0, 0.0) * arch.width
+    if arch.layer_embedding.any():
+        streams = streams + arch.layers * arch.layer_embedding
+    peak = tokens * (streams + inside) * each
     if workload.attention == "unfused":
         peak = peak + workload.batch * arch.query_heads * float(workload.prompt) ** 2 * each
     logits = workload.prefill().logit_tokens * arch.vocabulary * _LOGIT_BYTES
     return np.maximum(peak, logits)
+
+
+def _attention_insides(arch: Architectures) -> Array:
+    """Numbers of a token inside attention: queries, keys, values and what was mixed of them."""
+    heads = arch.query_heads + arch.kv_heads
+    gates = arch.query_heads * arch.head_size * arch.output_gate if arch.output_gate.any() else 0.0
+    return heads * (arch.head_size + value_size(arch)) + gates

@@ -1,46 +1,98 @@
 """Attention: its projections, its scores and mixed values, its cache."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from arch_space.architectures import Architectures, once
-from arch_space.tensors import cache_bytes_per_token, value_size
-from roofline.operators.cost import Array, Cost, Operator, Tensors, activation_bytes, linear
+from arch_space.architectures import Architectures
+from arch_space.layers import (
+    attention_layers,
+    full_attention,
+    full_layers,
+    sliding_layers,
+    unlike,
+)
+from arch_space.tensors import Tensor, cache_bytes_per_token, value_size
+from roofline.operators.cost import (
+    NO_LAYERS,
+    Array,
+    Cost,
+    Operator,
+    Tensors,
+    activation_bytes,
+    linear,
+)
 from roofline.workload import Pass
 
-
-@once
-def sliding_layers(arch: Architectures) -> Array:
-    """Count the layers that attend to a window."""
-    return np.rint(arch.window_share * arch.layers)
+_MATRICES = ("query_down", "query", "key", "value", "latent_down", "latent_up")
+_SMALL = ("query_bias", "key_bias", "value_bias", "query_norm", "key_norm", "latent_norm", "sinks")
 
 
-def projections(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
-    """Query, key and value projections, their biases, and the rotary embedding.
+def _mean(tensor: Tensor, layers: Array) -> Tensor:
+    """What one of `layers` layers has of a tensor that only some of them have."""
+    share = tensor.copies / layers
+    return replace(tensor, outputs=tensor.outputs * share, bytes_each=tensor.bytes_each * share)
 
-    Low-rank forms (MLA) run their factors one after the other. The biases are read with the
-    weights.
-    """
-    names = [n for n in ("query_down", "query", "key", "value", "latent_down", "latent_up")
-             if n in tensors]  # fmt: skip
-    flops = 2.0 * step.tokens * sum(tensors[n].elements for n in names)
-    extras = [n for n in ("qkv_bias", "qk_norm", "latent_norm") if n in tensors]
-    weights = sum(tensors[n].bytes_each for n in (*names, *extras))
-    outputs = sum(tensors[n].outputs for n in names)
+
+def _projections(arch: Architectures, tensors: Tensors, step: Pass, prefix: str) -> Cost:
+    names = [n for n in _MATRICES if prefix + n in tensors]
+    extras = [n for n in _SMALL if prefix + n in tensors]
+    matrices = [tensors[prefix + n] for n in names]
+    small = [tensors[prefix + n] for n in extras]
+    if arch.shared_kv_layers.any() or arch.value_is_key.any():
+        # Some layers have no keys or values of their own: an instance costs their mean.
+        layers = np.maximum(tensors[prefix + "query"].copies, 1.0)
+        matrices = [_mean(tensor, layers) for tensor in matrices]
+        small = [_mean(tensor, layers) for tensor in small]
+    flops = sum(tensor.elements for tensor in matrices)
+    weights = sum(tensor.bytes_each for tensor in (*matrices, *small))
+    outputs = sum(tensor.outputs for tensor in matrices)
     # The rotary embedding reads and writes queries and keys once more.
     moved = arch.width + 3.0 * outputs
     latent = 2.0 * (arch.kv_rank > 0) if arch.kv_rank.any() else 0.0
     normed = 1.0 * (arch.qk_norm > 0) if arch.qk_norm.any() else 0.0
     return Cost(
-        flops=flops,
+        flops=2.0 * step.tokens * flops,
         weights=weights,
         activations=step.tokens * moved * activation_bytes(arch),
         launches=2.0 + latent + normed,
     )
 
 
+def projections(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
+    """Query, key and value projections, their biases, and the rotary embedding.
+
+    Low-rank forms (MLA) run their factors one after the other. The biases are read with the
+    weights. A layer that shares an earlier one's cache projects queries alone.
+    """
+    return _projections(arch, tensors, step, "")
+
+
+def full_projections(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
+    """The same in the layers of full attention, where their heads differ."""
+    return _projections(full_attention(arch), tensors, step, "full_")
+
+
+def _output(arch: Architectures, tensors: Tensors, step: Pass, prefix: str) -> Cost:
+    tensor = tensors[prefix + "output"]
+    cost = linear(tensor, step.tokens, activation_bytes(arch))
+    if prefix + "output_bias" in tensors:
+        cost = replace(cost, weights=cost.weights + tensors[prefix + "output_bias"].bytes_each)
+    if arch.output_gate.any():  # the gate and the mixed values in, their product out
+        gate = 3.0 * tensor.inputs * arch.output_gate * step.tokens * activation_bytes(arch)
+        launches = cost.launches + arch.output_gate
+        cost = replace(cost, activations=cost.activations + gate, launches=launches)
+    return cost
+
+
 def output(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
-    """Projection of the mixed values back to the model's width."""
-    return linear(tensors["output"], step.tokens, activation_bytes(arch))
+    """Projection of the mixed values, gated where there is a gate, to the model's width."""
+    return _output(arch, tensors, step, "")
+
+
+def full_output(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
+    """The same in the layers of full attention, where their heads differ."""
+    return _output(full_attention(arch), tensors, step, "full_")
 
 
 def score_pairs(queries: int, keys: Array | float, window: Array | float = np.inf) -> Array:
@@ -89,7 +141,7 @@ def _scores(arch: Architectures, step: Pass, window: Array | float) -> Cost:
 
 def attention(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
     """Query-key products and mixing of values, over all the keys."""
-    return _scores(arch, step, np.inf)
+    return _scores(full_attention(arch), step, np.inf)
 
 
 def sliding_attention(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
@@ -97,13 +149,22 @@ def sliding_attention(arch: Architectures, tensors: Tensors, step: Pass) -> Cost
     return _scores(arch, step, np.where(arch.window > 0, arch.window, np.inf))
 
 
-def _plain_layers(arch: Architectures) -> Array:
-    return arch.layers - sliding_layers(arch) if arch.window_share.any() else arch.layers
+def _layers_apart(arch: Architectures) -> Array:
+    """Count the layers of full attention whose heads differ from the others'."""
+    different = unlike(arch)
+    return np.where(different, full_layers(arch), 0.0) if different.any() else NO_LAYERS
+
+
+def _layers_alike(arch: Architectures) -> Array:
+    apart = _layers_apart(arch)
+    return attention_layers(arch) - apart if apart.any() else attention_layers(arch)
 
 
 OPERATORS = (
-    Operator("attention_projections", lambda a: a.layers, projections, "weights"),
-    Operator("attention", _plain_layers, attention, "cache", grows=True),
+    Operator("attention_projections", _layers_alike, projections, "weights"),
+    Operator("full_attention_projections", _layers_apart, full_projections, "weights"),
+    Operator("attention", full_layers, attention, "cache", grows=True),
     Operator("sliding_attention", sliding_layers, sliding_attention, "cache", grows=True),
-    Operator("attention_output", lambda a: a.layers, output, "weights"),
+    Operator("attention_output", _layers_alike, output, "weights"),
+    Operator("full_attention_output", _layers_apart, full_output, "weights"),
 )

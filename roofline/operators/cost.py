@@ -13,6 +13,7 @@ from roofline.workload import Pass
 
 Array = np.ndarray
 Tensors = Inventory
+NO_LAYERS = np.zeros(1)
 Operands = Literal["weights", "head", "cache", "none"]
 
 
@@ -43,7 +44,8 @@ class Operator:
 
     copies: how many instances a forward pass runs, (N,). operands: which formats meet in its
     product and so which peak it can reach. grows: whether its cost depends on how many keys there
-    are. routed: whether its weights are those of experts that tokens pick.
+    are. routed: whether its weights are those of experts that tokens pick. recurrent: whether its
+    kernels carry a state from token to token.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Operator:
     operands: Operands
     grows: bool = False
     routed: bool = False
+    recurrent: bool = False
 
 
 @once
@@ -70,4 +73,20 @@ def linear(tensor: Tensor, tokens: Array | float, activation: Array, launches: f
         weights=tensor.bytes_each,
         activations=tokens * (tensor.inputs + tensor.outputs) * activation,
         launches=launches,
+    )
+
+
+def reads_and_writes(step: Pass) -> Array:
+    """How often a pass moves the state of a sequence: out, and in where there is a past."""
+    return 1.0 + np.greater(step.keys, step.queries)
+
+
+def in_and_out(into: Tensor, out: Tensor, tokens: Array | float, activation: Array) -> Cost:
+    """The two projections around a mixer, each read once."""
+    first, last = linear(into, tokens, activation), linear(out, tokens, activation)
+    return Cost(
+        flops=first.flops + last.flops,
+        weights=first.weights + last.weights,
+        activations=first.activations + last.activations,
+        launches=2.0,
     )

@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 from arch_space.architectures import Architectures, columns
 from arch_space.huggingface import (
     _ACTIVATIONS,
+    _WRAPPERS,
     FAMILIES,
     families_of,
     from_huggingface,
     to_huggingface,
+)
+from arch_space.huggingface_layers import (
+    DELTA_NET,
+    GEMMA_3N,
+    GEMMA_4,
+    NEMOTRON_H,
+    SHORT_CONVOLUTIONS,
 )
 from arch_space.library import load_model, reference_model, shipped_models
 from spec_files import SpecError
@@ -36,7 +44,7 @@ def assert_same(one: Architectures, other: Architectures) -> None:
 
 def test_there_is_a_published_config_of_every_known_type():
     types = {config.get("model_type") for config in map(published, PUBLISHED)}
-    assert types == {*FAMILIES, "gemma3"}
+    assert types == {*FAMILIES, *_WRAPPERS} - {"gemma3n_text", "gemma4_text", "qwen3_5_moe_text"}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -55,13 +63,111 @@ def test_transformers_5_writes_the_same_model_in_other_words(name, short, tmp_pa
     assert_same(from_huggingface(rewritten, name), load_model(name))
 
 
-@pytest.mark.parametrize("name", shipped_models())
+@pytest.mark.parametrize("name", [n for n in shipped_models() if reference_model(n).family])
 def test_a_shipped_model_survives_the_round_trip(name):
     model = reference_model(name)
     arch = model.architectures()
     config = to_huggingface(arch, model.family)
     assert_same(from_huggingface(json.loads(json.dumps(config)), name), arch)
     assert model.family in families_of(arch)
+
+
+def shares(experts) -> bool:
+    return bool(experts.shared or experts.shared_width)
+
+
+def recurrent(draw) -> dict:
+    groups, size = draw(st.integers(1, 3)), st.integers(1, 32)
+    return {
+        "state_heads": groups * draw(st.integers(1, 3)),
+        "state_groups": groups,
+        "state_head_size": draw(size),
+        "state_size": draw(size),
+        "kernel": draw(st.integers(2, 5)),
+    }
+
+
+def delta_nets(draw, row: dict) -> dict:
+    return recurrent(draw) | {"delta_layers": draw(st.integers(1, row["layers"]))}
+
+
+def short_convolutions(draw, row: dict) -> dict:
+    width = row["query_heads"] * row["head_size"]  # it has no head_dim
+    layers = draw(st.integers(1, row["layers"]))
+    return {"width": width, "convolution_layers": layers, "kernel": draw(st.integers(2, 5))}
+
+
+def nemotron_h(draw, row: dict) -> dict:
+    mamba, attending, mlp, moe = (draw(st.integers(0, 3)) for _ in range(4))
+    found = recurrent(draw) | {
+        "layers": mamba + attending + mlp + moe + 1,
+        "tied_embedding": False,
+        "mamba_layers": mamba,
+        "ffn_layers": mlp + moe + 1,
+    }
+    if not moe:
+        return found
+    latent = draw(st.sampled_from([0, 24]))
+    return found | {
+        "experts": 6,
+        "experts_per_token": draw(st.integers(1, 6)),
+        "expert_width": draw(st.integers(1, 64)),
+        "shared_experts": draw(st.integers(1, 3)),
+        "dense_layers": mlp + 1,
+        "router_bias": True,
+        "expert_latent": latent,
+    }
+
+
+def own_embeddings(draw, row: dict) -> dict:
+    """Of the layers, those that share a cache slide as often as the others, whole periods of 3."""
+    shared, own = 3 * draw(st.integers(0, 3)), 3 * draw(st.integers(1, 3))
+    layers = shared + own
+    return {
+        "layers": layers,
+        "window": draw(st.integers(1, 4096)),
+        "window_share": (layers - layers // 3) / layers,
+        "shared_kv_layers": shared,
+        "layer_embedding": draw(st.integers(1, 32)),
+        "layer_vocabulary": draw(st.sampled_from([0, 5000])),
+    }
+
+
+def gemma_3n(draw, row: dict) -> dict:
+    found = own_embeddings(draw, row) | {"norms": 8}
+    return found | {"streams": draw(st.integers(1, 5)), "laurel_rank": draw(st.integers(1, 64))}
+
+
+def gemma_4(draw, row: dict) -> dict:
+    found = own_embeddings(draw, row) | {
+        "norms": 5,
+        "full_head_size": 2 * draw(st.integers(2, 64)),
+    }
+    if draw(st.booleans()):
+        found |= {"full_kv_heads": 1, "value_is_key": True}
+    if found["shared_kv_layers"] and draw(st.booleans()):
+        wide = {"wide_layers": found["shared_kv_layers"], "wide_width": 2 * row["ffn_width"]}
+        return found | wide
+    if draw(st.booleans()):
+        return found
+    return found | {
+        "norms": 9,
+        "ffn_width": 0,
+        "experts": 6,
+        "experts_per_token": draw(st.integers(1, 6)),
+        "expert_width": draw(st.integers(1, 64)),
+        "shared_experts": draw(st.integers(1, 3)),
+        "router_bias": True,
+    }
+
+
+KINDS = {
+    DELTA_NET: delta_nets,
+    SHORT_CONVOLUTIONS: short_convolutions,
+    NEMOTRON_H: nemotron_h,
+    GEMMA_3N: gemma_3n,
+    GEMMA_4: gemma_4,
+}
 
 
 @st.composite
@@ -83,8 +189,10 @@ def candidates(draw, most_layers=40):
         "vocabulary": draw(count),
         "tied_embedding": draw(st.booleans()),
         "qkv_bias": fixed.qkv_bias,
+        "gated": fixed.gated,
         "norms": fixed.norms,
         "qk_norm": ["none", "head", "projection"].index(fixed.qk_norm),
+        **fixed.fixed,
     }
     if fixed.heads_fill_width:
         row["width"] = heads * row["head_size"]
@@ -94,7 +202,7 @@ def candidates(draw, most_layers=40):
             "experts": experts,
             "experts_per_token": draw(st.integers(1, experts)),
             "expert_width": draw(count),
-            "shared_experts": draw(st.integers(0, 3)) if fixed.experts.shared else 0,
+            "shared_experts": draw(st.integers(1, 3)) if shares(fixed.experts) else 0,
             "dense_layers": draw(st.integers(0, layers)) if fixed.experts.dense else 0,
         }
         row["ffn_width"] *= row["dense_layers"] > 0
@@ -110,6 +218,8 @@ def candidates(draw, most_layers=40):
         some = "layer_types" in fixed.windows.keys
         sliding = draw(st.integers(0, layers) if some else st.sampled_from([0, layers]))
         row |= {"window": draw(count), "window_share": sliding / layers} if sliding else {}
+    if fixed.kinds:
+        row |= KINDS[fixed.kinds](draw, row)
     return Architectures.from_rows([row]), family
 
 
@@ -134,7 +244,10 @@ def test_any_candidate_is_the_model_that_transformers_builds(drawn):
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         built = transformers.AutoModelForCausalLM.from_config(loaded)
-    assert parameter_count(arch)[0] == sum(p.numel() for p in built.parameters())
+    kept = sum(b.numel() for name, b in built.named_buffers() if "correction_bias" in name)
+    assert parameter_count(arch)[0] == kept + sum(p.numel() for p in built.parameters())
+    if "layers_block_type" in config:
+        return
     sliding = round(arch.window_share[0] * arch.layers[0])
     if "layer_types" in config:
         assert loaded.layer_types.count("sliding_attention") == sliding
@@ -158,9 +271,9 @@ def test_keys_that_a_file_may_omit_take_the_defaults_of_their_config_class():
                 "first_k_dense_replace")  # fmt: skip
     for name in PUBLISHED:
         config = published(name)
-        if config["model_type"] == "gemma3":  # published without them already
+        if config["model_type"] in _WRAPPERS:  # published without them already
             continue
-        if config["model_type"] != "deepseek_v2":
+        if not FAMILIES[config["model_type"]].latent:
             config |= {"num_attention_heads": 32, "hidden_size": 32 * 64}
         short = {key: value for key, value in config.items() if key not in optional}
         full = transformers.AutoConfig.for_model(**short).to_dict()
@@ -240,6 +353,21 @@ REFUSED = [
     ("deepseek-v2-lite", {"moe_layer_freq": 2}, "moe_layer_freq: read 2"),
     ("deepseek-v2-lite", {"first_k_dense_replace": 28}, "first_k_dense_replace: read 28"),
     ("deepseek-v2-lite", {"num_key_value_heads": 4}, "num_key_value_heads: read 4; latent"),
+    ("qwen3.5-27b", {"attn_output_gate": False}, "attn_output_gate: read False; this model type"),
+    ("qwen3.5-27b", {"full_attention_interval": 1}, "layer_types: .* none of them is a linear"),
+    ("qwen3.5-27b", {"layer_types": ["mamba"] * 64}, "layer_types: read .*; unknown type 'mamba'"),
+    ("qwen3.5-27b", {"linear_num_key_heads": 7}, "linear_num_key_heads: read 7; it does not"),
+    ("qwen1.5-moe-a2.7b", {"shared_expert_intermediate_size": 5000}, "5000; expected a multiple"),
+    ("lfm2-350m", {"conv_bias": True}, "conv_bias: read True; biases"),
+    ("lfm2-350m", {"full_attn_idxs": [16]}, r"full_attn_idxs: read \[16\]; expected"),
+    ("lfm2-350m", {"full_attn_idxs": ...}, "full_attn_idxs: missing"),
+    ("nemotron-nano-9b-v2", {"hybrid_override_pattern": "MMX"}, "expected letters of M"),
+    ("nemotron-nano-9b-v2", {"hybrid_override_pattern": "MM*"}, "none of them is a feed-forward"),
+    ("nemotron-nano-9b-v2", {"layers_block_type": ["mambo"]}, "unknown type 'mambo'; nearest"),
+    ("nemotron-nano-9b-v2", {"tie_word_embeddings": True}, "read True; this model type has a head"),
+    ("nemotron-nano-9b-v2", {"use_bias": True}, "use_bias: read True"),
+    ("nemotron-nano-9b-v2", {"use_conv_bias": False}, "use_conv_bias: read False"),
+    ("gpt-oss-20b", {"mlp_bias": True}, "mlp_bias: read True"),
     ("llama-3.2-1b", {"head_dim": 63}, "head_dim: read 63; a rotary embedding"),
     ("deepseek-v2-lite", {"q_lora_rank": ...}, "q_lora_rank: missing"),
     ("llama-3.2-1b", {"hidden_size": 10**23}, "hidden_size: read 10{23}; .* at most 2147483648"),
@@ -272,10 +400,13 @@ def test_what_no_column_can_say_is_refused_in_one_sentence(name, change, says):
     [
         ("qwen2.5-0.5b", "qwen3", {}, "qwen3 cannot say this candidate: .*; qwen2 can"),
         ("llama-3.2-1b", "mixtral", {}, "mixtral cannot say .*; llama, mistral, gemma, phi3 can"),
-        ("gemma-3-1b", "mistral", {}, "gemma3_text can"),
+        ("gemma-3-1b", "mistral", {}, "gemma3_text, gemma4_text can"),
         ("deepseek-v2-lite", "qwen3_moe", {}, "deepseek_v2 can"),
         ("llama-3.2-1b", "llama", {"gated": False}, "gated False, .*; no known type can"),
         ("llama-3.2-1b", "llama", {"norms": 3}, "norms 3, where it has 2; no known type can"),
+        ("llama-3.2-1b", "llama", {"ffn_bias": True}, "ffn_bias True, where it has False; no "),
+        ("qwen3.5-0.8b", "qwen3", {}, "cannot say .*; qwen3_5_text can"),
+        ("gemma-4-e2b", "gemma4_text", {"wide_width": 6144}, "wide_width 6144, .* 12288; no known"),
         ("mistral-7b", "mistral", {"window_share": 0.5}, "sliding_layers 16, where it has 32"),
         ("llama-3.2-1b", "llma", {}, "unknown model type 'llma'; nearest is 'llama'"),
     ],

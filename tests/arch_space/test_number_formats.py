@@ -5,15 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arch_space.formats import bits_per_element, boosted_layers, format_code
+from arch_space.architectures import concatenate
+from arch_space.formats import (
+    FORMATS,
+    bits_per_element,
+    compute_format,
+    finer_share,
+    format_code,
+    format_name,
+    stored_names,
+)
 from arch_space.library import load_model
 from arch_space.tensors import cache_bytes_per_token, parameter_count, tensors, weight_bytes
 
 GIB = 2**30
 
 
-def bits(name: str, row: int, role: str = "body") -> float:
-    return float(bits_per_element(np.array([format_code(name)]), np.array([float(row)]), role)[0])
+def bits(name: str, row: int, role: str = "body", finer: bool = False) -> float:
+    code, length = np.array([format_code(name)]), np.array([float(row)])
+    return float(bits_per_element(code, length, role, finer)[0])
 
 
 @pytest.mark.parametrize(
@@ -37,17 +47,61 @@ def bits(name: str, row: int, role: str = "body") -> float:
         ("q6_k", 896, 34 * 8 / 32),  # Q8_0
         ("q4_k_m", 80, 16),
         ("q4_0", 80, 16),
+        ("nvfp4", 4096, 4 + 8 / 16),
+        ("mxfp4", 2880, 4 + 8 / 32),
+        ("int4-g256", 4096, 4 + 20 / 256),
+        ("int3-g128", 4096, 3 + (16 + 3) / 128),
+        ("int2-g64", 4096, 2 + (16 + 2) / 64),
+        ("ternary", 3200, 2),
+        ("q4_1", 4096, 20 * 8 / 32),
+        ("q5_0", 4096, 22 * 8 / 32),
+        ("q2_k", 4096, 84 * 8 / 256),
+        ("q3_k_m", 4096, 110 * 8 / 256),
+        ("iq1_s", 4096, 50 * 8 / 256),  # 1.5625
+        ("iq2_m", 4096, 82 * 8 / 256),
+        ("iq3_xxs", 4096, 98 * 8 / 256),
+        ("iq4_xs", 4096, 136 * 8 / 256),  # 4.25
+        ("iq4_nl", 4096, 18 * 8 / 32),
+        ("tq1_0", 4096, 54 * 8 / 256),
+        ("tq2_0", 4096, 66 * 8 / 256),
+        # Rows without super-blocks: Q2_K and Q3_K become Q4_0, the IQ types IQ4_NL.
+        ("q2_k", 896, 18 * 8 / 32),
+        ("q3_k_m", 896, 18 * 8 / 32),
+        ("iq2_m", 896, 18 * 8 / 32),
     ],
 )
 def test_bits_per_weight_are_those_worked_by_hand(name, row, expected):
     assert bits(name, row) == expected
 
 
-def test_use_more_bits_is_llama_cpps():
-    """`use_more_bits` of llama-quant.cpp, layer by layer."""
+def layers_of(role: str, name: str, n: int, sharing: float = 1.0) -> float:
+    codes = np.array([format_code(name)])
+    return float(finer_share(codes, role, np.array([float(n)]), np.array([sharing]))[0]) * n
+
+
+def test_the_layers_that_mixtures_treat_better_are_llama_cpps():
+    """The conditions of llama-quant.cpp, layer by layer, written out."""
     for n in range(1, 100):
         more = [i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2 for i in range(n)]
-        assert boosted_layers(np.array([n]))[0] == sum(more)
+        middle = [n // 8 <= i < 7 * n // 8 for i in range(n)]
+        for role, name, expected in [
+            ("down", "q4_k_m", sum(more)),
+            ("value", "q5_k_m", sum(more)),
+            ("value", "q3_k_m", sum(i < 2 for i in range(n))),
+            ("down", "q3_k_m", sum(i < n // 16 for i in range(n))),
+            ("value", "q4_k_s", sum(i < 4 for i in range(n))),
+            ("down", "q4_k_s", sum(i < n // 8 for i in range(n))),
+            ("up", "iq3_xs", n - sum(middle)),
+            ("up", "q4_k_m", 0),
+            ("down", "q6_k", 0),
+        ]:
+            assert round(layers_of(role, name, n), 9) == expected, (name, n)
+
+
+def test_values_that_four_heads_share_are_stored_more_finely():
+    for name in ("q2_k", "iq1_s", "iq3_s", "iq4_xs"):
+        assert [layers_of("value", name, 32, sharing) for sharing in (1, 3, 4, 8)] == [0, 0, 32, 32]
+    assert (bits("q2_k", 4096, "value"), bits("q2_k", 4096, "value", True)) == (3.4375, 4.5)
 
 
 def norm_weights(arch) -> float:
@@ -63,7 +117,23 @@ def norm_weights(arch) -> float:
         ("q8_0", 8.5008),
         ("q6_k", 6.5633),
         ("q5_k_m", 5.7036),
+        ("q5_k_s", 5.5704),
         ("q4_k_m", 4.8944),
+        ("q4_k_s", 4.6672),
+        ("q3_k_l", 4.2979),
+        ("q3_k_s", 3.6429),
+        ("q2_k", 3.1593),
+        ("q2_k_s", 2.9697),
+        ("iq3_m", 3.7628),
+        ("iq3_s", 3.6606),
+        ("iq3_xs", 3.4977),
+        ("iq3_xxs", 3.2548),
+        ("iq2_m", 2.9294),
+        ("iq2_s", 2.7403),
+        ("iq2_xs", 2.5882),
+        ("iq2_xxs", 2.3824),
+        ("iq1_m", 2.1460),
+        ("iq1_s", 2.0042),
     ],
 )
 def test_bits_per_weight_of_llama_3_1_8b_are_the_published_ones(name, published):
@@ -88,6 +158,17 @@ PRINTED = [
     ("qwen3-30b-a3b", "q8_0", 30.25, "Qwen3-Coder of this shape; llama.cpp benches/, 2026"),
     ("qwen2.5-0.5b", "q4_0", 346208338 / GIB, "Qwen2 of this shape; llama.cpp PR 10693, 2024-12"),
     ("qwen2.5-1.5b", "q8_0", 1.53, "Qwen2 of this shape; llama.cpp pull request 18871, 2026-01-15"),
+    ("llama-2-70b", "q4_1", 40.20, "llama.cpp tools/quantize, Llama-2-70B"),
+    ("llama-2-70b", "q5_0", 44.20, "llama.cpp tools/quantize, Llama-2-70B"),
+    ("llama-3-8b", "q3_k_m", 3.74, "Llama-3-8B, llama.cpp with an importance matrix, 2024"),
+    ("llama-3-8b", "iq4_xs", 4.14, "Llama-3-8B, llama.cpp with an importance matrix, 2024"),
+    ("llama-3-8b", "iq4_nl", 4.35, "Llama-3-8B, llama.cpp with an importance matrix, 2024"),
+    ("llama-3-8b", "q5_1", 5.65, "Llama-3-8B, llama.cpp, 2024"),
+    ("llama-3.1-8b", "iq4_xs", 4434553733 / GIB, "jbecirovski/jetson-llm-maxperf, 2026-08-05"),
+    # Buffers that a phone app loaded, of a model whose tables are not tied: all mixtures.
+    ("deepseek-r1-distill-qwen-1.5b", "q2_k", 746932146 / GIB, "pocketpal-ai baselines, 2026-05"),
+    ("deepseek-r1-distill-qwen-1.5b", "q3_k_m", 918510591 / GIB, "pocketpal-ai baselines, 2026-05"),
+    ("deepseek-r1-distill-qwen-1.5b", "iq2_m", 695384146 / GIB, "pocketpal-ai; listed as iq1_s"),
 ]
 
 
@@ -148,23 +229,63 @@ def test_cache_of_a_token_is_that_of_the_published_models():
 
 
 FEWER_BITS = [
-    ["fp32", "fp16", "fp8"],
+    ["fp32", "fp16", "fp8", "nvfp4"],
     ["bf16", "int8-g32", "int8", "int4-g32", "int4-g64", "int4-g128", "int4-g128-sym"],
-    ["int4-g32", "int4-g32-sym", "int4-g128-sym", "int4-channel"],
+    ["int4-g32", "int4-g32-sym", "int4-g128-sym", "int4-channel", "int3-g128", "int2-g128"],
     ["fp16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"],
 ]
+EVERY_ROLE = ["body", "embedding", "head", "query", "value", "output", "up", "down"]
 
 
 @given(
     chain=st.sampled_from(FEWER_BITS),
     row=st.integers(128, 20_000),
-    role=st.sampled_from(["body", "boosted", "embedding", "head"]),
+    role=st.sampled_from(EVERY_ROLE),
 )
 def test_fewer_bits_never_take_more_room(chain, row, role):
     room = [bits(name, row, role) for name in chain]
     assert room == sorted(room, reverse=True)
 
 
-@given(name=st.sampled_from(FEWER_BITS[1] + FEWER_BITS[3]), row=st.integers(0, 10_000))
-def test_a_row_of_any_length_takes_a_finite_number_of_bits(name, row):
-    assert np.isfinite(bits(name, row))
+@given(
+    name=st.sampled_from([f.name for f in FORMATS]),
+    row=st.integers(1, 10_000),
+    role=st.sampled_from(EVERY_ROLE),
+    finer=st.booleans(),
+)
+def test_a_row_of_any_length_takes_some_bits_in_any_format(name, row, role, finer):
+    assert 1.5 <= bits(name, row, role, finer) <= 32
+
+
+@given(name=st.sampled_from([f.name for f in FORMATS]), row=st.integers(1, 10_000))
+def test_the_finer_block_of_a_mixture_is_never_the_smaller_one(name, row):
+    for role in EVERY_ROLE:
+        assert bits(name, row, role, finer=True) >= bits(name, row, role)
+
+
+def test_a_table_of_many_formats_weighs_what_each_does_alone():
+    one = load_model("llama-3.1-8b")
+    names = [f.name for f in FORMATS]
+    alone = [weight_bytes(one.with_formats(weights=name))[0] for name in names]
+    together = concatenate([one.with_formats(weights=name) for name in names])
+    np.testing.assert_allclose(weight_bytes(together), alone, rtol=1e-12)
+
+
+def test_the_names_of_stored_blocks_follow_the_width():
+    def stored(model: str, name: str) -> tuple[str, str]:
+        body, head = stored_names(load_model(model).with_formats(weights=name))
+        return str(body[0]), str(head[0])
+
+    assert stored("llama-3.1-8b", "q4_k_m") == ("Q4_K", "Q6_K")
+    assert stored("qwen2.5-0.5b", "q4_k_m") == ("Q5_0", "Q8_0")
+    assert stored("llama-3.1-8b", "int4") == ("int4-g128", "16-bit")
+    assert stored("llama-3.1-8b", "iq2_m") == ("IQ2_S", "Q5_K")
+    assert stored("llama-3.1-8b", "mxfp4_moe") == ("MXFP4", "Q8_0")
+
+
+def test_operands_of_four_bit_floats_run_as_such_only_together():
+    code = format_code
+    assert compute_format(code("nvfp4"), code("nvfp4")) == "fp4"
+    assert compute_format(code("bf16"), code("nvfp4")) == "bf16"
+    assert compute_format(code("int8"), code("palette-3.7")) == "fp16"  # tables hold 16 bits
+    assert [format_name(code(f.name)) for f in FORMATS] == [f.name for f in FORMATS]

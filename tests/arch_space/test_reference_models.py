@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from arch_space.architectures import Architectures, columns
-from arch_space.huggingface import to_huggingface
+from arch_space.huggingface import families_of, to_huggingface
 from arch_space.library import load_model, load_models, reference_model, shipped_models
 from arch_space.tensors import active_parameter_count, parameter_count, weight_bytes
 from spec_files import SpecError
@@ -19,7 +19,10 @@ def test_parameter_count_is_the_published_one(name):
     assert parameter_count(model.architectures())[0] == model.parameters
 
 
-@pytest.mark.parametrize("name", shipped_models())
+WITH_FAMILY = [name for name in shipped_models() if reference_model(name).family]
+
+
+@pytest.mark.parametrize("name", WITH_FAMILY)
 def test_parameter_count_is_that_of_the_model_transformers_builds(name, tmp_path):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
@@ -31,7 +34,119 @@ def test_parameter_count_is_that_of_the_model_transformers_builds(name, tmp_path
         loaded = transformers.AutoConfig.from_pretrained(tmp_path)
         built = transformers.AutoModelForCausalLM.from_config(loaded)
     assert [type(built).__name__] == config["architectures"]
-    assert parameter_count(model.architectures())[0] == sum(p.numel() for p in built.parameters())
+    assert parameter_count(model.architectures())[0] == stored(built)
+
+
+def stored(built) -> int:
+    """Numbers in a checkpoint: parameters, and the bias that a router learns outside of them."""
+    biases = [b for name, b in built.named_buffers() if "correction_bias" in name]
+    return sum(p.numel() for p in [*built.parameters(), *biases])
+
+
+# Published configs of types that config.json is not read in here, as transformers takes them.
+OTHER_TYPES = {
+    "falcon-7b": (
+        "falcon",
+        {"vocab_size": 65024, "hidden_size": 4544, "num_hidden_layers": 32,
+         "num_attention_heads": 71, "multi_query": True, "parallel_attn": True, "bias": False,
+         "alibi": False, "new_decoder_architecture": False},
+    ),
+    "granite-3.1-8b": (
+        "granite",
+        {"vocab_size": 49155, "hidden_size": 4096, "intermediate_size": 12800,
+         "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8,
+         "tie_word_embeddings": True},
+    ),
+    "ministral-3-3b": (
+        "ministral3",
+        {"vocab_size": 131072, "hidden_size": 3072, "intermediate_size": 9216,
+         "num_hidden_layers": 26, "num_attention_heads": 32, "num_key_value_heads": 8,
+         "head_dim": 128, "tie_word_embeddings": True},
+    ),
+    "ministral-3-14b": (
+        "ministral3",
+        {"vocab_size": 131072, "hidden_size": 5120, "intermediate_size": 16384,
+         "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8,
+         "head_dim": 128, "tie_word_embeddings": False},
+    ),
+    "mpt-7b": (
+        "mpt",
+        {"vocab_size": 50432, "d_model": 4096, "n_layers": 32, "n_heads": 32, "no_bias": True},
+    ),
+    "mpt-30b": (
+        "mpt",
+        {"vocab_size": 50432, "d_model": 7168, "n_layers": 48, "n_heads": 64, "no_bias": True},
+    ),
+    "opt-1.3b": (
+        "opt",
+        {"vocab_size": 50272, "hidden_size": 2048, "word_embed_proj_dim": 2048, "ffn_dim": 8192,
+         "num_hidden_layers": 24, "num_attention_heads": 32, "max_position_embeddings": 2048},
+    ),
+    "phi-2": (
+        "phi",
+        {"vocab_size": 51200, "hidden_size": 2560, "intermediate_size": 10240,
+         "num_hidden_layers": 32, "num_attention_heads": 32},
+    ),
+    "smollm3-3b": (
+        "smollm3",
+        {"vocab_size": 128256, "hidden_size": 2048, "intermediate_size": 11008,
+         "num_hidden_layers": 36, "num_attention_heads": 16, "num_key_value_heads": 4,
+         "tie_word_embeddings": True, "pad_token_id": None},
+    ),
+    "stablelm-2-1.6b": (
+        "stablelm",
+        {"vocab_size": 100352, "hidden_size": 2048, "intermediate_size": 5632,
+         "num_hidden_layers": 24, "num_attention_heads": 32, "num_key_value_heads": 32,
+         "use_qkv_bias": True},
+    ),
+    "stablelm-3b": (
+        "stablelm",
+        {"vocab_size": 50304, "hidden_size": 2560, "intermediate_size": 6912,
+         "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32},
+    ),
+}  # fmt: skip
+# Types that transformers has no class of, but one of the same shape, in its words. Counts
+# published: internlm2 1,889,110,016; ChatGLM3 6,243,584,000; Baichuan2 7,505,973,248.
+SAME_SHAPE = {
+    "baichuan2-7b": "llama",
+    "chatglm3-6b": "qwen2",
+    "internlm2-1.8b": "llama",
+    "minicpm4-0.5b": "llama",
+}
+
+
+@pytest.mark.parametrize("name", [n for n in OTHER_TYPES if n in shipped_models()])
+def test_parameter_count_of_a_type_that_only_transformers_knows(name):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    model_type, keys = OTHER_TYPES[name]
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
+        config = transformers.AutoConfig.for_model(model_type, **keys)
+        built = transformers.AutoModelForCausalLM.from_config(config)
+    assert reference_model(name).parameters == sum(p.numel() for p in built.parameters())
+
+
+@pytest.mark.parametrize("name", SAME_SHAPE)
+def test_a_type_that_no_library_has_is_that_of_another_in_shape(name):
+    assert SAME_SHAPE[name] in families_of(load_model(name))
+
+
+def test_the_text_decoder_of_deepseek_ocr():
+    """The checkpoint's 3,336,106,240 less its vision encoder, as transformers builds the text."""
+    torch = pytest.importorskip("torch")
+    library = pytest.importorskip("transformers.models.deepseek_ocr2.modeling_deepseek_ocr2")
+    config = library.DeepseekOcr2TextConfig(
+        vocab_size=129280, hidden_size=1280, intermediate_size=6848, num_hidden_layers=12,
+        num_attention_heads=10, num_key_value_heads=10, n_routed_experts=64, n_shared_experts=2,
+        num_experts_per_tok=6, moe_intermediate_size=896,
+        mlp_layer_types=["dense"] + ["sparse"] * 11,
+    )  # fmt: skip
+    with torch.device("meta"):
+        text = library.DeepseekOcr2TextModel(config)
+    head = 129280 * 1280
+    counted = sum(p.numel() for p in text.parameters()) + head
+    assert reference_model("deepseek-ocr-3b").parameters == counted
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -39,10 +154,9 @@ def test_every_shipped_model_says_where_it_comes_from(name):
     model = reference_model(name)
     assert model.name == name
     assert model.title
-    assert model.family
     assert model.source.where.startswith("https://huggingface.co/")
     assert model.source.where.endswith("/config.json")
-    assert np.datetime64(model.source.date) > np.datetime64("2023")
+    assert np.datetime64(model.source.date) > np.datetime64("2022")
 
 
 # Active parameters as published: Mixtral (arXiv 2401.04088) 12.9 B; Qwen3 (arXiv 2505.09388) 3.3 B;
@@ -52,6 +166,8 @@ def test_every_shipped_model_says_where_it_comes_from(name):
     [
         ("mixtral-8x7b", 12.9, False),
         ("qwen3-30b-a3b", 3.3, False),
+        ("qwen3-235b-a22b", 22.2, False),
+        ("deepseek-ocr-3b", 0.57, True),
         ("olmoe-1b-7b", 1.3, False),
         ("deepseek-v2-lite", 2.4, True),
     ],
@@ -183,10 +299,10 @@ def test_a_name_that_no_file_can_have_is_one_sentence(name):
 
 
 def test_a_model_that_is_not_there_is_told_with_the_nearest(tmp_path):
-    with pytest.raises(SpecError, match=r"no model 'qwen3-9b'.*nearest is 'qwen3-8b'"):
-        load_model("qwen3-9b")
+    with pytest.raises(SpecError, match=r"no model 'llama-3-9b'.*nearest is 'llama-3-8b'"):
+        load_model("llama-3-9b")
     with pytest.raises(SpecError, match=r"nearest is 'llama-3\.2-1b'"):
-        load_models(["llama-3.2-1b", "llama3.2-1b"])
+        load_models(["llama-3.2-1b", "lama-3.2-1b"])
     with pytest.raises(SpecError, match=r"is a folder without a config\.json\.$"):
         load_model(tmp_path)
     with pytest.raises(SpecError, match="no such file"):
