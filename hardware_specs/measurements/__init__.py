@@ -1,0 +1,1 @@
+"""Published measurements: a table with its sources, how rows are read, and importers of others."""
