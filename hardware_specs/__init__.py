@@ -1,7 +1,8 @@
 """What a device is: processors, memory and power, each number with its source.
 
 Profiles are the YAML files of this folder. The shipped ones are data sheets: what kernels reach of
-the peaks is fitted (`roofline.efficiency`), unless a profile states its own efficiencies. Importing the package loads neither pydantic nor YAML.
+the peaks is fitted (`roofline.efficiency`), unless a profile states its own efficiencies. Importing
+the package loads neither pydantic nor YAML.
 """
 
 from importlib import import_module

@@ -79,6 +79,9 @@ class Efficiency(Spec):
     spill: Ratio | None = None
     """Of the traffic of activations between kernels, what reaches DRAM, at its whole bandwidth; all
     of it, at the efficiency of `memory`, where not given."""
+    state: Share | None = None
+    """Of the DRAM bandwidth, reading and writing the states of recurrent mixers; as `cache` where
+    not given."""
     cache_repeats: Ratio | None = None
     """0: a key head is read once for all the query heads that share it; 1: once for each of them;
     between, the group's size to this power. 0 where not given."""
@@ -120,6 +123,11 @@ class Efficiency(Spec):
     def spill_value(self) -> float:
         """Bytes at the whole DRAM bandwidth that take as long as a byte of activations."""
         return 1.0 / self.memory.value if self.spill is None else self.spill.value
+
+    @property
+    def state_value(self) -> float:
+        """Fraction of the DRAM bandwidth reached in reading and writing recurrent states."""
+        return self.cache_value if self.state is None else self.state.value
 
     @property
     def repeats_value(self) -> float:

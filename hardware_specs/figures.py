@@ -33,7 +33,8 @@ class Figure(Spec):
     """Upper end of the interval."""
     basis: Basis
     """nominal: the maker says so; measured; derived: arithmetic on either; fitted: a calibration;
-    prior: typical of the class; lower-bound: a rate that was reached, where no peak is published."""
+    prior: typical of the class; lower-bound: a rate that was reached, where no peak is published.
+    """
     source: str
     """A key of the profile's `sources`."""
     note: str | None = None

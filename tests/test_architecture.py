@@ -22,6 +22,8 @@ def floors() -> dict[str, int]:
 
 def room_of(module: str) -> str:
     parts = module.split(".")
+    if parts[-1] == "__main__":  # a command, wherever it stands
+        return "roofline/cli"
     return "/".join(parts[:2]) if parts[0] == "roofline" and len(parts) > 1 else parts[0]
 
 

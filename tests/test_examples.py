@@ -35,14 +35,17 @@ def help_commands() -> list[str]:
 
 @pytest.fixture
 def _reader(tmp_path, monkeypatch):
-    """An empty folder, but for the reader's own config.json that some examples name."""
+    """An empty folder, but for the reader's own config.json and measurements.csv."""
     import json
 
     from arch_space.huggingface import to_huggingface
     from arch_space.library import load_model
+    from hardware_specs.measurements.rows import load_rows
 
     config = to_huggingface(load_model("smollm2-135m"), "llama")
     (tmp_path / "config.json").write_text(json.dumps(config))
+    rows = load_rows()
+    rows[rows["device_key"] == "rpi5"].to_csv(tmp_path / "measurements.csv", index=False)
     monkeypatch.chdir(tmp_path)
 
 

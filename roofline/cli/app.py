@@ -2,7 +2,7 @@
 
 import typer
 
-from roofline.cli import compare, estimate, listings, sweep
+from roofline.cli import calibrate, compare, estimate, listings, probe, sweep, validate
 
 app = typer.Typer(
     name="roofline",
@@ -17,6 +17,10 @@ app = typer.Typer(
 app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
+app.command("probe")(probe.probe)
+app.command("calibrate")(calibrate.calibrate)
+app.command("validate")(validate.validate)
+app.command("runtimes")(listings.list_runtimes)
 app.add_typer(listings.devices, name="devices")
 app.add_typer(listings.models, name="models")
 

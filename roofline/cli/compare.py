@@ -35,6 +35,7 @@ def compare(
             help="Repeat for several formats; by default each model's own.", metavar="FORMAT"
         ),
     ] = None,
+    runtime: options.Runtime = None,
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
@@ -74,7 +75,9 @@ def compare(
     rows: list[dict[str, Any]] = []
     for profile, format_name in product(devices, formats):
         arch = models.with_formats(format_name, kv=kv, activations=activations)
-        found = run(arch, profile, workload, ideal=ideal)
+        found = run(arch, profile, workload, runtime=runtime, ideal=ideal)
+        floor = found if ideal else run(arch, profile, workload, runtime=runtime, ideal=True)
+        ends = {name: found.interval(name, floor) for name in ("ttft", "tpot", "latency", "energy")}
         try:
             loss = predict(fitted, arch)
             losses = [float(x) for x in loss.loss]
@@ -82,11 +85,18 @@ def compare(
         except SpecError:  # the law has no word for this format
             losses, in_range = [float("nan")] * len(arch), [False] * len(arch)
         for i, name in enumerate(arch.names):
-            energy = float(found.energy[i])
+            known = {
+                f"{what}_{unit}_{end}": options.known(values[i])
+                for (what, pair), unit in zip(ends.items(), ("s", "s", "s", "j"), strict=True)
+                for end, values in zip(("low", "high"), pair, strict=True)
+            }
             rows.append(
                 {
                     "model": name,
                     "device": profile.name,
+                    "runtime": found.runtime,
+                    "basis": found.basis,
+                    "rows": found.rows,
                     "weights": arch[i].row()["weight_format"],
                     "ttft_s": float(found.ttft[i]),
                     "tpot_s": float(found.tpot[i]),
@@ -94,7 +104,8 @@ def compare(
                     "latency_s": float(found.latency[i]),
                     "memory_bytes": float(found.memory_bytes[i]),
                     "fits": bool(found.fits[i]),
-                    "energy_j": None if energy != energy else energy,
+                    "energy_j": options.known(found.energy[i]),
+                    **known,
                     "bound": BOUNDS[found.bound[i]],
                     "loss": None if losses[i] != losses[i] else losses[i],
                     "loss_law": fitted.name,
@@ -108,14 +119,30 @@ def compare(
         return
     show.table(
         f"batch {batch}, prompt {prompt}, generate {generate}{', ideal' if ideal else ''}",
-        ["model", "device", "weights", "TTFT", "TPOT", "tokens/s", "memory", "energy", "loss"],
+        [
+            "model",
+            "device",
+            "runtime",
+            "weights",
+            "TTFT",
+            "TPOT",
+            "(90 %)",
+            "tokens/s",
+            "memory",
+            "energy",
+            "loss",
+        ],
         [
             [
                 row["model"],
                 row["device"],
+                row["runtime"] + ("" if row["basis"] in ("device", "profile", "ideal") else " ~"),
                 row["weights"],
                 show.seconds(row["ttft_s"]),
                 show.seconds(row["tpot_s"]),
+                show.between(
+                    row["tpot_s_low"] or float("nan"), row["tpot_s_high"] or float("nan"), "time"
+                ),
                 f"{row['tokens_per_s']:.4g}",
                 show.size(row["memory_bytes"]) + ("" if row["fits"] else " DOES NOT FIT"),
                 show.joules(row["energy_j"] if row["energy_j"] is not None else float("nan")),
@@ -125,5 +152,7 @@ def compare(
             for row in rows
         ],
     )
+    if any(row["basis"] in ("class", "roofline") for row in rows):
+        show.note("~ no rows of this device under this runtime: a prior of its class.")
     if not all(row["loss_in_range"] for row in rows):
         show.note(f"* outside the range that law {fitted.name} was fitted in.")

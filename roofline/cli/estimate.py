@@ -27,6 +27,7 @@ def estimate(
     ],
     device: options.Device,
     processor: options.Processor = None,
+    runtime: options.Runtime = None,
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
@@ -57,29 +58,34 @@ def estimate(
 
     `roofline estimate --model llama-3.2-3b --device phone --weights q4_k_m --kv int8 --ideal`
 
+    `roofline estimate --model llama-3.2-3b --device rtx4090 --weights q4_k_m --runtime
+    llama.cpp-cuda`
+
     A model that does not fit the device's memory is an error that names the nearest format that
     does; `--anyway` prints the estimate all the same, and with `--json` the verdict is the key
     `fits`.
     """
     from arch_space.library import load_model
     from hardware_specs import load_device
+    from roofline.efficiency.calibrated import calibrated
     from roofline.engine import estimate as run
     from roofline.workload import Workload
 
-    profile = load_device(device)
+    profile = calibrated(load_device(device), processor, runtime)
     workload = Workload(batch, prompt, generate, mask, logits, attention)  # type: ignore[arg-type]
     arch = load_model(model).with_formats(weights, embedding, kv, activations)
     arch = options.with_sparsity(arch, sparsity, ffn_sparsity)
     found = run(arch, profile, workload, processor=processor, ideal=ideal)
+    floor = found if ideal else run(arch, profile, workload, processor=processor, ideal=True)
     quality = _quality(arch, law, options.parse_count(tokens, "tokens"))
     if as_json:
         import json
 
-        typer.echo(json.dumps(_as_dict(found, quality), indent=2))
+        typer.echo(json.dumps(_as_dict(found, floor, quality), indent=2))
         return
     if not found.fits[0] and not anyway:
         raise _does_not_fit(arch, profile, workload, processor, found)
-    _print(arch, profile, workload, processor, ideal, found, quality)
+    _print(arch, profile, workload, processor, ideal, found, floor, quality)
 
 
 def _quality(arch: Architectures, law_name: str, tokens: float | None) -> dict[str, Any]:
@@ -100,16 +106,25 @@ def _quality(arch: Architectures, law_name: str, tokens: float | None) -> dict[s
     }
 
 
-def _as_dict(found: Estimate, quality: dict[str, Any]) -> dict[str, Any]:
+def _as_dict(found: Estimate, floor: Estimate, quality: dict[str, Any]) -> dict[str, Any]:
     """Return the estimate of one candidate under the names of the JSON output."""
     from roofline.engine import BOUNDS
 
     def number(name: str) -> float | None:
-        value = float(getattr(found, name)[0])
-        return None if value != value else value
+        return options.known(float(getattr(found, name)[0]))
+
+    ends: dict[str, float | None] = {}
+    for name, unit in (("ttft", "s"), ("tpot", "s"), ("latency", "s"), ("energy", "j")):
+        low, high = found.interval(name, floor)
+        ends[f"{name}_{unit}_low"] = options.known(float(low[0]))
+        ends[f"{name}_{unit}_high"] = options.known(float(high[0]))
 
     return {
         "model": found.names[0],
+        "runtime": found.runtime,
+        "basis": found.basis,
+        "rows": found.rows,
+        **ends,
         "ttft_s": number("ttft"),
         "tpot_s": number("tpot"),
         "tpot_first_s": number("tpot_first"),
@@ -148,6 +163,15 @@ def _as_dict(found: Estimate, quality: dict[str, Any]) -> dict[str, Any]:
             for row in found.operators
         ],
     }
+
+
+def _rates(found: Estimate, floor: Estimate) -> str:
+    """The interval of the decode rate."""
+    low, high = found.interval("tpot", floor)
+    if low[0] != low[0] or low[0] == high[0]:
+        return ""
+    batch = found.tokens_per_s[0] * found.tpot[0]
+    return f"{batch / high[0]:.4g} to {batch / low[0]:.4g} tokens/s"
 
 
 def _does_not_fit(
@@ -189,23 +213,23 @@ def _print(
     processor: str | None,
     ideal: bool,
     found: Estimate,
+    floor: Estimate,
     quality: dict[str, Any],
 ) -> None:
     from arch_space.formats import format_name
     from roofline.cli import show
+    from roofline.efficiency.calibrated import say_basis
     from roofline.engine import BOUNDS
 
     unit = device.processor(processor)
-    efficiency = unit.efficiency
     usable = device.memory.dram.usable_bytes
     loss = "–" if quality["loss"] is None else f"{quality['loss']:.4f} nats/token"
     flag = "" if quality["in_range"] else f"  [out of the fitted range: {quality['flag']}]"
-    basis = (
-        "ideal: data-sheet peaks, no overheads, a floor"
-        if ideal
-        else f"roofline at {efficiency.compute.value:.0%} of peak and "
-        f"{efficiency.memory.value:.0%} of bandwidth ({efficiency.memory.basis})"
-    )
+
+    def ends(name: str, dimension: str) -> str:
+        low, high = found.interval(name, floor)
+        return show.between(float(low[0]), float(high[0]), dimension)
+
     formats = ", ".join(
         f"{what} {format_name(code[0])}"
         for what, code in (
@@ -217,32 +241,40 @@ def _print(
     )
     show.table(
         f"{found.names[0]} on {device.title} ({unit.title})",
-        ["", "predicted"],
+        ["", "predicted", "90 % interval"],
         [
-            ["TTFT", f"{show.seconds(found.ttft[0])}  ({BOUNDS[found.prefill_bound[0]]}-bound)"],
+            [
+                "TTFT",
+                f"{show.seconds(found.ttft[0])}  ({BOUNDS[found.prefill_bound[0]]}-bound)",
+                ends("ttft", "time"),
+            ],
             [
                 "TPOT (mean; first to last)",
                 f"{show.seconds(found.tpot[0])}; {show.seconds(found.tpot_first[0])} to "
                 f"{show.seconds(found.tpot_last[0])}  ({BOUNDS[found.decode_bound[0]]}-bound)",
+                ends("tpot", "time"),
             ],
-            ["latency", show.seconds(found.latency[0])],
-            ["decode rate", f"{found.tokens_per_s[0]:.4g} tokens/s"],
+            ["latency", show.seconds(found.latency[0]), ends("latency", "time")],
+            ["decode rate", f"{found.tokens_per_s[0]:.4g} tokens/s", _rates(found, floor)],
             [
                 "memory",
                 f"{show.size(found.memory_bytes[0])} of {show.size(usable)} usable"
                 + ("" if found.fits[0] else "  [DOES NOT FIT]"),
+                "",
             ],
             [
                 "  weights + KV cache + activations",
                 f"{show.size(found.weight_bytes[0])} + {show.size(found.kv_cache_bytes[0])} + "
                 f"{show.size(found.activation_bytes[0])}",
+                "",
             ],
-            ["energy", show.joules(found.energy[0])],
+            ["energy", show.joules(found.energy[0]), ends("energy", "energy")],
             [
                 "parameters (active)",
                 f"{show.count(found.parameters[0])} ({show.count(found.active_parameters[0])})",
+                "",
             ],
-            [f"loss by law {quality['law']}", loss + flag],
+            [f"loss by law {quality['law']}", loss + flag, ""],
         ],
     )
     show.table(
@@ -267,4 +299,4 @@ def _print(
         f"{formats}; {workload.mask} mask, logits of {workload.logits}, "
         f"{workload.attention} attention."
     )
-    show.note(f"Basis: {basis}. Decode rows: the first step.")
+    show.note(f"Basis: {say_basis(unit, ideal)}. Decode rows: the first step.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -272,8 +272,8 @@ def show_device(
     bare = [key for key, unit in device.processors.items() if unit.efficiency is None]
     if bare:
         show.note(
-            f"A data sheet alone for {', '.join(bare)}: predictions take their efficiencies from the "
-            f"calibration (--calibrated shows them)."
+            f"A data sheet alone for {', '.join(bare)}: predictions take their efficiencies from "
+            "the calibration (--calibrated shows them)."
         )
     if device.aliases:
         show.note(f"Also called {', '.join(device.aliases)}.")
@@ -325,7 +325,7 @@ def list_runtimes(as_json: options.Json = False) -> None:
         device, _, name = key.split("|")
         rows[name] = rows.get(name, 0) + fitted
         devices.setdefault(name, set()).add(device)
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "name": entry.name,
             "title": entry.title,

@@ -19,6 +19,14 @@ Device = Annotated[
 Processor = Annotated[
     str | None, typer.Option(help="One of the device's processors; by default its main one.")
 ]
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        help="Software whose kernels are predicted (`roofline runtimes`); by default the one with "
+        "the most measurements of the device or its like.",
+        metavar="NAME",
+    ),
+]
 Prompt = Annotated[int, typer.Option(help="Prompt tokens.", metavar="TOKENS")]
 Generate = Annotated[int, typer.Option(help="Tokens to generate.", metavar="TOKENS")]
 Batch = Annotated[int, typer.Option(help="Sequences at once.")]
@@ -55,6 +63,15 @@ Ideal = Annotated[
     bool, typer.Option("--ideal", help="The floor: data-sheet peaks, no overheads, all overlapped.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (SI units) instead of a table.")]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="What a benchmark's file does not say: model=..., weight_format=Q4_K_M, "
+        "device_key=rtx4090; repeat for several.",
+        metavar="COLUMN=VALUE",
+    ),
+]
 LawName = Annotated[
     str, typer.Option("--law", help="Loss law: codesign, chinchilla, ...", metavar="NAME|FILE")
 ]
@@ -62,6 +79,11 @@ Tokens = Annotated[
     str | None,
     typer.Option(help="Training tokens, for laws that ask: 10e9, 300B.", metavar="COUNT"),
 ]
+
+
+def known(number: float) -> float | None:
+    """A number for JSON; None where it is not known."""
+    return None if number != number else float(number)
 
 
 def parse_count(text: str | None, option: str) -> float | None:
@@ -103,3 +125,16 @@ def with_sparsity(
         arch = replace(arch, ffn_sparsity=np.array(ffn_sparsity))
     arch.check()
     return arch
+
+
+def given(words: list[str] | None) -> dict[str, str]:
+    """Read what `--set` says: values by column."""
+    from spec_files import SpecError
+
+    found = {}
+    for word in words or []:
+        column, equals, value = word.partition("=")
+        if not equals or not value:
+            raise SpecError(f"--set: read {word!r}; write COLUMN=VALUE, as in model=Llama-3.1-8B")
+        found[column.strip()] = value.strip()
+    return found

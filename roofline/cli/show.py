@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +32,21 @@ def size(value: float) -> str:
 def joules(value: float) -> str:
     """Joules in a person's unit; a dash where unknown."""
     return quantity(value, "energy")
+
+
+def spread(intervals: Mapping[str, tuple[float, float]]) -> str:
+    """Where nine of ten measurements lie, as multiples; nothing where that is not known."""
+    if not intervals:
+        return ""
+    each = ", ".join(f"{name} {low:.2f} to {high:.2f}" for name, (low, high) in intervals.items())
+    return f" Nine of ten measurements lie within these multiples of the prediction: {each}."
+
+
+def between(low: float, high: float, dimension: str) -> str:
+    """An interval in a person's units; nothing where it is unknown."""
+    if low != low or high != high or low == high:
+        return ""
+    return f"{quantity(low, dimension)} to {quantity(high, dimension)}"
 
 
 def count(value: float) -> str:

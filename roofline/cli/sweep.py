@@ -43,6 +43,7 @@ def sweep(
     max_energy: Annotated[str | None, _limit("energy of the workload", "20J", "ENERGY")] = None,
     max_memory: Annotated[str | None, _limit("memory", "4GB", "BYTES")] = None,
     processor: options.Processor = None,
+    runtime: options.Runtime = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -153,6 +154,7 @@ def sweep(
         job = Sweep.prepare(
             device=load_device(device),
             processor=processor,
+            runtime=runtime,
             space=space,
             formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
             workload=Workload(batch, prompt, generate).to_dict(),
@@ -278,6 +280,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
             f"* {outside} of {len(front)} lie outside the data behind {run.law_title}; "
             "front.csv says why."
         )
+    lines.append(f"Basis: {run.basis}.{show.spread(run.intervals)}")
     lines.append(f"Wrote {folder.path}/: open report.html.")
     for line in lines:
         show.note(line)

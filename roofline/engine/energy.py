@@ -1,4 +1,4 @@
-"""Energy of a phase from what a profile states: per byte and FLOP, or only a power."""
+"""Energy of a phase from what is known: a power of the processor, or energies per byte and FLOP."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from hardware_specs import Device
+    from hardware_specs.device import Processor
     from roofline.engine.roof import Roof
 
 Array = np.ndarray
@@ -15,6 +16,7 @@ Array = np.ndarray
 
 def phase_energy(
     device: Device,
+    processor: Processor,
     roof: Roof,
     seconds: Array,
     overhead: Array,
@@ -29,8 +31,11 @@ def phase_energy(
     by traffic and by products, and include all that ran meanwhile: so the larger of the two counts,
     as in the roofline of time, and idle power counts for the overhead alone. Without an energy per
     FLOP, decoding, which is traffic, is still priced by its bytes; what cannot be priced so takes
-    the power that the profile states for a busy device.
+    the power that the profile states for a busy device. A power of the busy processor itself, where
+    it is known, goes before all that.
     """
+    if processor.active_power is not None:
+        return processor.active_power.value * seconds
     per_byte = device.memory.dram.energy_per_byte
     power = device.power
     if per_byte is not None and (roof.joule_per_flop is not None or decoding):

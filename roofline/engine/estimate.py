@@ -12,6 +12,7 @@ import numpy as np
 
 from arch_space.tensors import active_parameter_count, parameter_count, weight_bytes
 from arch_space.tensors import tensors as weight_tensors
+from roofline.efficiency.calibrated import calibrated
 from roofline.engine.energy import phase_energy
 from roofline.engine.memory import activation_peak, cache_bytes
 from roofline.engine.roof import build_roof
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from arch_space.architectures import Architectures
     from hardware_specs import Device
+    from hardware_specs.device import Processor
     from roofline.workload import Workload
 
 Array = np.ndarray
@@ -32,6 +34,9 @@ CHUNK = 32_768
 seldom wait for one another's Python."""
 
 BOUNDS = ("compute", "memory", "overhead")
+
+Interval = tuple[float, float]
+UNKNOWN: Interval = (np.nan, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,13 @@ class Estimate:
     DRAM traffic. memory_bytes: weights, cache at its largest, and activations; fits: within the
     device's usable memory. energy: joules of the whole workload, NaN where the profile states
     nothing. parameters, active_parameters: stored, and met by one token.
+
+    runtime: whose kernels are predicted; empty where a profile with efficiencies of its own names
+    none. basis: what the efficiencies rest on: `device`, `class`, `roofline` (`Calibration`), a
+    hand-written `profile`, or `ideal` for the floor. rows: measurements of this device under this
+    runtime that were fitted. prefill_interval, decode_interval, energy_interval: where nine of ten
+    measurements lie, as multiples of the prediction; NaN where that is not known. `ttft_low`,
+    `ttft_high` and so on are the ends in seconds and joules.
     """
 
     ttft: Array
@@ -70,6 +82,62 @@ class Estimate:
     bound: Array
     names: tuple[str, ...] = ()
     operators: tuple[OperatorEstimate, ...] = ()
+    runtime: str = ""
+    basis: str = "profile"
+    rows: int = 0
+    prefill_interval: Interval = UNKNOWN
+    decode_interval: Interval = UNKNOWN
+    energy_interval: Interval = UNKNOWN
+
+    @property
+    def ttft_low(self) -> Array:
+        """Seconds; one measurement in twenty lies below."""
+        return self.ttft * self.prefill_interval[0]
+
+    @property
+    def ttft_high(self) -> Array:
+        """Seconds; one measurement in twenty lies above."""
+        return self.ttft * self.prefill_interval[1]
+
+    @property
+    def tpot_low(self) -> Array:
+        """Seconds; one measurement in twenty lies below."""
+        return self.tpot * self.decode_interval[0]
+
+    @property
+    def tpot_high(self) -> Array:
+        """Seconds; one measurement in twenty lies above."""
+        return self.tpot * self.decode_interval[1]
+
+    @property
+    def latency_low(self) -> Array:
+        """Seconds, where prefill and decode both are at their low ends."""
+        return self.ttft_low + (self.latency - self.ttft) * self.decode_interval[0]
+
+    @property
+    def latency_high(self) -> Array:
+        """Seconds, where prefill and decode both are at their high ends."""
+        return self.ttft_high + (self.latency - self.ttft) * self.decode_interval[1]
+
+    @property
+    def energy_low(self) -> Array:
+        """Joules; one measurement in twenty lies below."""
+        return self.energy * self.energy_interval[0]
+
+    @property
+    def energy_high(self) -> Array:
+        """Joules; one measurement in twenty lies above."""
+        return self.energy * self.energy_interval[1]
+
+    def interval(self, name: str, floor: Estimate | None = None) -> tuple[Array, Array]:
+        """Both ends for ttft, tpot, latency or energy; not below the floor where one is given.
+
+        floor: the same candidates in ideal mode, which no measurement lies below.
+        """
+        low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
+        if floor is not None:
+            low = np.maximum(low, getattr(floor, name))
+        return low, high
 
     def __len__(self) -> int:
         return len(self.ttft)
@@ -103,7 +171,7 @@ class OperatorEstimate:
     time: Array
 
 
-ARRAYS = tuple(f.name for f in fields(Estimate) if f.name not in ("names", "operators"))
+ARRAYS = tuple(f.name for f in fields(Estimate) if f.type == "Array")
 OPERATOR_ARRAYS = tuple(f.name for f in fields(OperatorEstimate) if f.name not in ("name", "phase"))
 
 
@@ -113,18 +181,22 @@ def estimate(
     workload: Workload,
     *,
     processor: str | None = None,
+    runtime: str | None = None,
     ideal: bool = False,
     breakdown: bool | None = None,
     threads: int | None = None,
 ) -> Estimate:
     """Estimate N candidates on a device.
 
-    processor: which of the device's; its default one if None. ideal: the floor that no prediction
-    beats (efficiencies one, no launches, all work overlapped, only compulsory traffic). breakdown:
-    keep every operator; by default for tables that fit one chunk. threads: cores to use, all by
-    default.
-    Raises SpecError where the processor has no peak for a number format that is computed in.
+    processor: which of the device's; its default one if None. runtime: the software whose kernels
+    are predicted; by default the one that is best known there (`calibrated`). ideal: the floor that
+    no prediction beats (efficiencies one, no launches, all work overlapped, only compulsory
+    traffic, in the number formats that the runtime computes in). breakdown: keep every operator; by
+    default for tables that fit one chunk. threads: cores to use, all by default.
+    Raises SpecError where the processor has no peak for a number format that is computed in, and
+    for a runtime that is unknown or does not run there.
     """
+    device = calibrated(device, processor, runtime)
     length = len(arch)
     if length <= CHUNK:
         return _chunk(arch, device, workload, processor, ideal, breakdown is not False)
@@ -138,9 +210,33 @@ def estimate(
         return _join(list(pool.map(run, starts)), arch.names)
 
 
+_SAID = ("runtime", "basis", "rows", "prefill_interval", "decode_interval", "energy_interval")
+
+
+def _provenance(processor: Processor, ideal: bool) -> dict[str, Any]:
+    """What an estimate says of itself: runtime, basis, rows and intervals."""
+    known = processor.calibration
+    said: dict[str, Any] = {} if known is None else {"runtime": known.runtime}
+    if ideal:
+        exact = dict.fromkeys(
+            ("prefill_interval", "decode_interval", "energy_interval"), (1.0, 1.0)
+        )
+        return said | {"basis": "ideal"} | exact
+    if known is None:
+        return said
+    said |= {"basis": known.basis, "rows": known.rows}
+    for name in ("prefill", "decode", "energy"):
+        interval = getattr(known, name)
+        said[f"{name}_interval"] = (interval.low, interval.high)
+    return said
+
+
 def _join(parts: list[Estimate], names: tuple[str, ...]) -> Estimate:
-    arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS}
-    return Estimate(**arrays, names=names, operators=_join_operators(parts))
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS
+    }
+    said = {name: getattr(parts[0], name) for name in _SAID}
+    return Estimate(**arrays, **said, names=names, operators=_join_operators(parts))
 
 
 def _join_operators(parts: list[Estimate]) -> tuple[OperatorEstimate, ...]:
@@ -183,17 +279,18 @@ def _chunk(
     roof = build_roof(arch, device, processor, stored + cache, ideal)
     operators = present(arch)
     prefill = time_pass(operators, arch, inventory, workload.prefill(), roof)
-    ttft = pass_time(prefill, roof)
+    ttft = pass_time(prefill, roof, roof.prompt)
     first = workload.decode(workload.prompt + 1)
     decoding = time_decoding(operators, arch, inventory, first, workload.generate, roof)
     tpot = decoding.time / workload.generate
     prefill_bytes = total(prefill, "bytes")
-    prefill_sides = _sides(prefill, roof.step)
+    prefill_sides = _sides(prefill, roof.prompt)
     decode_sides = _sides(decoding.timings, roof.step)
     energy = phase_energy(
-        device, roof, ttft, prefill_sides[-1], prefill_bytes, total(prefill, "joules")
+        device, processor, roof, ttft, prefill_sides[-1], prefill_bytes, total(prefill, "joules")
     ) + phase_energy(
         device,
+        processor,
         roof,
         decoding.time,
         workload.generate * decode_sides[-1],
@@ -202,7 +299,7 @@ def _chunk(
         decoding=True,
     )
     sides = [p + workload.generate * d for p, d in zip(prefill_sides, decode_sides, strict=True)]
-    columns = dict(
+    columns: dict[str, Any] = dict(
         ttft=ttft,
         tpot=tpot,
         tpot_first=decoding.first,
@@ -242,7 +339,8 @@ def _chunk(
             for phase, timings in phases.items()
             for operator in operators
         )
-    return Estimate(**columns, names=names, operators=rows)
+    said = _provenance(processor, ideal)
+    return Estimate(**columns, **said, names=names, operators=rows)
 
 
 def _sides(timings: dict[str, Timing], step: float) -> tuple[Array, Array, Array]:

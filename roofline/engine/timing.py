@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from roofline.operators import OPERATORS
+from roofline.operators.feed_forward import experts_read
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
     from roofline.engine.roof import Roof
-    from roofline.operators.cost import Operator, Tensors
+    from roofline.operators.cost import Cost, Operator, Tensors
     from roofline.workload import Pass
 
 Array = np.ndarray
@@ -49,7 +51,10 @@ def time_operator(
     efficiency e that falls with size s as e s / (s + half) adds `half` to the operation.
     """
     cost = operator.cost(arch, tensors, step)
+    if 0 < roof.chunk < step.queries:
+        cost = _in_pieces(cost, operator, arch, tensors, step, roof.chunk)
     copies = operator.copies(arch)
+    kind = "experts" if operator.routed else "state" if operator.recurrent else operator.operands
     flops: Number = 0.0
     compute: Number = 0.0
     joules: Number = 0.0
@@ -58,15 +63,18 @@ def time_operator(
         compute = flops
         if roof.flop_half:
             compute = compute + roof.flop_half * copies
-        compute = compute * roof.flop_time[operator.operands]
+        if roof.tile and step.queries > 1 and operator.operands == "weights":
+            compute = compute + roof.tile * _padding(operator, arch, flops, step, roof.chunk)
+        compute = compute * roof.flop_time[kind]
         if roof.joule_per_flop is not None:
             joules = flops * roof.joule_per_flop[operator.operands]
 
     moved = cost.weights
-    memory = cost.weights * (roof.expert_time if operator.routed else roof.weight_time)
+    rates = {"experts": roof.expert_time, "head": roof.head_time}
+    memory = cost.weights * rates.get(kind, roof.weight_time)
     if operator.operands == "cache":
         moved = moved + cost.cache
-        memory = memory + cost.cache * roof.cache_time
+        memory = memory + cost.cache * (roof.state_time if operator.recurrent else roof.cache_time)
     if roof.on_chip:
         moved = moved * roof.dram_share
     if not roof.ideal:
@@ -78,8 +86,37 @@ def time_operator(
             memory = memory + cost.scores * roof.activation_time
     if roof.byte_half:
         memory = memory + roof.byte_half * roof.weight_time
-    launch = cost.launches * roof.launch * copies if roof.launch else 0.0
+    start = roof.state_launch if operator.recurrent else roof.launch
+    launch = cost.launches * start * copies if start else 0.0
     return Timing(compute, memory * copies, launch, flops, joules, moved * copies)
+
+
+def _padding(
+    operator: Operator, arch: Architectures, flops: Number, step: Pass, chunk: int
+) -> Number:
+    """Operations that one more token in each product of a prompt adds.
+
+    Each piece of a prompt pads its products anew, and so does each expert that any token picks.
+    """
+    pieces, tokens = 1, step.tokens
+    if 0 < chunk < step.queries:
+        pieces, tokens = math.ceil(step.queries / chunk), replace(step, queries=chunk).tokens
+    each = pieces * flops / step.tokens
+    if operator.routed and (arch.experts > 1).any():
+        each = each * (experts_read(arch, tokens) / arch.experts_per_token)
+    return each
+
+
+def _in_pieces(
+    cost: Cost, operator: Operator, arch: Architectures, tensors: Tensors, step: Pass, chunk: int
+) -> Cost:
+    """The cost of a prompt that is read in pieces: each reads the weights and starts the kernels.
+
+    Operations, activations and, with fused attention, the cache come to the same.
+    """
+    pieces = math.ceil(step.queries / chunk)
+    piece = operator.cost(arch, tensors, replace(step, queries=chunk))
+    return replace(cost, weights=pieces * piece.weights, launches=pieces * piece.launches)
 
 
 def _activations(size: Number, roof: Roof) -> tuple[Number, Number]:
@@ -110,8 +147,8 @@ def time_pass(
     }
 
 
-def pass_time(timings: dict[str, Timing], roof: Roof) -> Array:
-    """Seconds of one forward pass.
+def pass_time(timings: dict[str, Timing], roof: Roof, fixed: float) -> Array:
+    """Seconds of one forward pass, `fixed` of them whatever the model.
 
     Operators run one after the other, each as slow as its slower side. The ideal pass overlaps all
     computation with all traffic, which no order of operators can beat.
@@ -119,7 +156,7 @@ def pass_time(timings: dict[str, Timing], roof: Roof) -> Array:
     if roof.ideal:
         compute = total(timings, "compute")
         return np.maximum(compute, total(timings, "memory"))
-    return sum(t.time for t in timings.values()) + np.asarray(roof.step)
+    return sum(t.time for t in timings.values()) + np.asarray(fixed)
 
 
 def total(timings: dict[str, Timing], field: str) -> Array:
@@ -220,7 +257,7 @@ def time_decoding(
             high = (c + total(hi, "compute"), m + total(hi, "memory"))
             seconds = seconds + sum_of_max(low, high, count)
     else:
-        seconds = steps * pass_time(fixed, roof)
+        seconds = steps * pass_time(fixed, roof, roof.step)
         for lo, hi, count in ends:
             for name, nearer in lo.items():
                 further = hi[name]
@@ -232,8 +269,8 @@ def time_decoding(
                 )
     return Decoding(
         time=seconds,
-        first=pass_time(at_first, roof),
-        last=pass_time(at_last, roof),
+        first=pass_time(at_first, roof, roof.step),
+        last=pass_time(at_last, roof, roof.step),
         flops=over_steps("flops"),
         bytes=over_steps("bytes"),
         joules=over_steps("joules"),

@@ -106,7 +106,8 @@ def candidate_title(run: SweepRun, row: int) -> str:
     member = run.front.iloc[row]
     role = {run.runner_up: " (runner-up)", run.knee: " (knee)"}.get(row, "")
     beyond = "" if member["in_range"] else f"; {BEYOND_WORDS}: {member['out_of_range']}"
-    return f"Member {row}{role}: {brief(member)}\non {run.device.title} ({run.processor}){beyond}"
+    where = f"on {run.device.title} ({run.processor}); basis: {run.basis}"
+    return f"Member {row}{role}: {brief(member)}\n{where}{beyond}"
 
 
 def _front_title(run: SweepRun) -> str:
@@ -119,7 +120,11 @@ def _front_title(run: SweepRun) -> str:
     ]
     if run.constraints:
         parts.append(", ".join(limits(run.constraints)))
-    return f"{run.device.title} ({run.processor})\n{'; '.join(parts)}"
+    parts.append(f"basis: {run.basis}")
+    if run.intervals:
+        parts.append("bars: nine of ten measurements")
+    under = f", {run.runtime}" if run.runtime else ""
+    return f"{run.device.title} ({run.processor}{under})\n{'; '.join(parts)}"
 
 
 def _write_title(figure: Figure, title: str) -> None:
@@ -220,6 +225,23 @@ def _picks(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
             facecolors=paint if inside else "white", edgecolors="white" if inside else paint,
             lw=0.8 if inside else 1.2,
         )  # fmt: skip
+    _bars(panel, run, x, y)
+
+
+def _bars(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
+    """Draw the interval that nine of ten measurements of the knee would lie in."""
+    knee = run.front.iloc[run.knee]
+    for side, shown in (("x", x), ("y", y)):
+        low, high = (knee.get(f"{shown.column}_{end}", np.nan) for end in ("low", "high"))
+        if low < high:
+            ends = {"x": [float(knee[x.column]) / x.scale] * 2}
+            ends["y"] = [float(knee[y.column]) / y.scale] * 2
+            ends[side] = [low / shown.scale, high / shown.scale]
+            cap = "|" if side == "x" else "_"
+            panel.plot(
+                ends["x"], ends["y"], color=ORANGE, lw=1.0, marker=cap, ms=5, zorder=4,
+                label=UNNAMED,
+            )  # fmt: skip
 
 
 def _name_front(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:

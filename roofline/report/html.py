@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arch_space.architectures import Architectures, columns, defaults
+from arch_space.formats import STORAGES, storage
 from roofline.report.points import PHASES, Axis, Roofline, axis, limits, say
 from roofline.search.objectives import OBJECTIVES
 from roofline.search.sweep import COLUMNS
@@ -48,8 +49,8 @@ def report_html(run: SweepRun, points: Mapping[int, Roofline]) -> str:
     return Template(_text("template.html")).substitute(
         title=escape(f"What to train for: {run.device.title}"),
         subtitle=escape(
-            f"{run.space_title}. Processor {run.processor}; prompt of {work.prompt} tokens, "
-            f"{work.generate} generated, batch {work.batch}. "
+            f"{run.space_title}. Processor {run.processor}{_under(run)}; "
+            f"prompt of {work.prompt} tokens, {work.generate} generated, batch {work.batch}. "
             f"Minimised: {', '.join(run.objectives)}.{allowed} Losses by: {run.law_title}."
         ),
         summary=_summary(run),
@@ -59,6 +60,10 @@ def report_html(run: SweepRun, points: Mapping[int, Roofline]) -> str:
         script=_text("report.js"),
         plotly=get_plotlyjs(),
     )
+
+
+def _under(run: SweepRun) -> str:
+    return f" under {run.runtime}" if run.runtime else ""
 
 
 def _text(name: str) -> str:
@@ -92,7 +97,9 @@ def _summary(run: SweepRun) -> str:
     """
     knee = run.front.loc[run.knee]
     quantities = [
-        f"{a.title.lower()} {a.say(knee[a.column])}" for a in _axes(run) if a.objective != "memory"
+        f"{a.title.lower()} {a.say(knee[a.column])}{_ends(a, knee)}"
+        for a in _axes(run)
+        if a.objective != "memory"
     ]
     size = f"{_count(knee['parameters'])} parameters"
     if knee["active_parameters"] < knee["parameters"]:
@@ -132,6 +139,14 @@ def _summary(run: SweepRun) -> str:
     return "\n".join(f"<p{kind}>{escape(text)}</p>" for texts, kind in kinds for text in texts)
 
 
+def _ends(shown: Axis, member: pd.Series) -> str:
+    """The interval of one quantity of a candidate, in brackets; nothing where it is not known."""
+    low, high = (member.get(f"{shown.column}_{end}", math.nan) for end in ("low", "high"))
+    if not low < high:
+        return ""
+    return f" ({shown.say(low)} to {shown.say(high)})"
+
+
 def _beyond(member: pd.Series) -> str:
     return "" if member["in_range"] else " (beyond the law's data)"
 
@@ -148,20 +163,29 @@ def _change(shown: Axis, before: pd.Series, after: pd.Series) -> str:
 
 
 def _basis(run: SweepRun) -> tuple[str, bool]:
-    """Say what the device's efficiencies rest on, and whether any of them is a prior."""
+    """Say what the device's efficiencies rest on, and whether that is less than its own rows."""
     chip = run.device.processor(run.processor)
-    efficiency = chip.efficiency
-    figures = {
-        "compute": efficiency.compute,
-        "memory": efficiency.memory,
-        "KV cache": efficiency.cache,
-        "kernel launch": chip.kernel_launch,
-        "fixed time of a pass": chip.step_overhead,
-    }
-    known = {name: figure for name, figure in figures.items() if figure is not None}
-    said = ", ".join(f"{name} {_value(figure)} ({figure.basis})" for name, figure in known.items())
-    text = f"Efficiencies of the device: {said}."
-    if not any(figure.basis == "prior" for figure in known.values()):
+    text = f"Basis: {run.basis}."
+    if run.intervals:
+        each = ", ".join(
+            f"{low:.2f} to {high:.2f} in {n}" for n, (low, high) in run.intervals.items()
+        )
+        text += f" Nine of ten measurements lie within these multiples of the prediction: {each}."
+    efficiency, known = chip.efficiency, chip.calibration
+    if known is None and efficiency is not None:
+        figures = {
+            "compute": efficiency.compute,
+            "memory": efficiency.memory,
+            "KV cache": efficiency.cache,
+            "kernel launch": chip.kernel_launch,
+            "fixed time of a pass": chip.step_overhead,
+        }
+        stated = {name: figure for name, figure in figures.items() if figure is not None}
+        said = ", ".join(f"{n} {_value(figure)} ({figure.basis})" for n, figure in stated.items())
+        text += f" Efficiencies of the device: {said}."
+        if not any(figure.basis == "prior" for figure in stated.values()):
+            return text, False
+    elif known is None or known.basis == "device" or run.sweep.ideal:
         return text, False
     return (
         f"{text} A prior is typical of the device's class and was not measured on it: trust the "
@@ -175,6 +199,12 @@ def _inputs(run: SweepRun) -> str:
         "space": run.space_title,
         "loss law": run.law_title,
         "device": f"{run.device.title}, processor {run.processor}",
+        "runtime": run.runtime or "none named",
+        "basis": run.basis,
+        **{
+            f"90 % interval, {name}": f"{low:.2f} to {high:.2f} times the prediction"
+            for name, (low, high) in run.intervals.items()
+        },
         **{f"workload: {name}": value for name, value in run.workload.to_dict().items()},
         "minimised": ", ".join(run.objectives),
         **{f"limit on {name}": say(name, limit) for name, limit in run.constraints.items()},
@@ -182,8 +212,11 @@ def _inputs(run: SweepRun) -> str:
     }
     sources = run.device.sources
     rows = []
+    stored = {STORAGES[i] for i in storages(run.architectures())}
     for path, figure in run.device.figures():
         if path[0] == "processors" and path[1] != run.processor:
+            continue
+        if {"compute_in", "memory_in"} & set(path) and path[-1] not in stored:
             continue
         source = sources[figure.source]
         name = " ".join(str(part).replace("_", " ") for part in path if part != "processors")
@@ -208,6 +241,14 @@ def _inputs(run: SweepRun) -> str:
             "</details>",
         ]
     )
+
+
+def storages(arch: Architectures) -> set[int]:
+    """Positions in STORAGES of how the layers and the heads of candidates are stored."""
+    floats = arch.as_float()
+    body = storage(floats.weight_format, floats.width, "body")
+    head = storage(floats.embedding_format, floats.width, "head")
+    return {int(i) for i in np.unique(np.concatenate([body, head]))}
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -267,15 +308,18 @@ def _data(run: SweepRun, points: Mapping[int, Roofline]) -> dict[str, Any]:
         name for name in columns() if name in front and (name in _ALWAYS or _varies(front, name))
     ]
     measured = [shown.column for shown in axes]
+    ends = [f"{column}_{end}" for column in measured for end in ("low", "high")]
+    ends = [name for name in ends if name in front]
     known = references[references["fits"].astype(bool)]
     return {
         "axes": [asdict(shown) for shown in axes],
         "objectives": [*run.objectives, *(n for n in names if n not in run.objectives)][:2],
         "limits": dict(run.constraints),
+        "basis": run.basis,
         "knee": run.knee,
         "runner_up": run.runner_up,
         "fields": [{"column": name, "about": about[name]} for name in told],
-        "front": front[[*dict.fromkeys([*measured, *_KEPT, *told])]].to_dict("list")
+        "front": front[[*dict.fromkeys([*measured, *ends, *_KEPT, *told])]].to_dict("list")
         | {"shape": [shape(row) for row in front.to_dict("records")]},
         "references": known[
             ["name", *measured, "weight_format", "in_range", "out_of_range"]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from arch_space.formats import compute_format
+from arch_space.formats import STORAGES, storage
+from roofline.efficiency.arithmetic import arithmetic, peak_of
 from roofline.engine import BOUNDS
 from roofline.operators import OPERATORS
+from roofline.runtimes import runtime
 from roofline.search.sweep import COLUMNS, DIMENSIONS
 from spec_files import format_quantity, parse_quantity
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from roofline.engine import Estimate
 
 PHASES = ("prefill", "decode")
+
+NO_PEAK = "no published peak"
+"""In place of a number format, where a processor's peaks are unknown."""
 
 WIDE = 10.0
 """Quantities that span more than this factor are drawn on a logarithmic axis."""
@@ -45,7 +50,8 @@ class Roofline:
     share (of the phase's time), bound, and format (what its products run in; empty where there are
     none or it is not known). Decode is its first step.
     peaks: one row a number format: nominal and attainable FLOP/s, and the ridge points (FLOP/byte)
-    where DRAM meets each. bandwidths: one row a memory level: nominal and attainable bytes/s.
+    where DRAM meets each; where no peak is published, what is attainable is nominal too.
+    bandwidths: one row a memory level: nominal and attainable bytes/s.
     """
 
     title: str
@@ -73,32 +79,47 @@ def roofline_points(
 
     estimate: made with its breakdown. processor: which of the device's; its default one if None.
     arch: the candidates that were estimated; where given, operators are labelled with the number
-    format they run in, and only the peaks of those formats are kept.
+    format they run in, and only the peaks of those formats are kept. device: with its efficiencies.
     Raises ValueError for an estimate without operators.
     """
     if not estimate.operators:
         raise ValueError("the estimate has no operators: make it with breakdown=True")
     chip = device.processor(processor)
-    formats = {} if arch is None else _formats_of(arch[row])
+    formats = {} if arch is None else _formats_of(arch[row], chip)
+    shares = _shares(chip, None if arch is None else arch[row])
     operators = _operators(estimate, row, formats)
     used = operators.loc[operators["flops"] > 0, "format"] if formats else chip.peaks
     return Roofline(
         title=f"{device.title}, {chip.title}",
         operators=operators,
-        peaks=_peaks(device, chip, used),
-        bandwidths=_bandwidths(device, chip),
+        peaks=_peaks(device, chip, used, shares),
+        bandwidths=_bandwidths(device, shares[1]),
     )
 
 
-def _formats_of(arch: Architectures) -> dict[str, str]:
+def _shares(chip: Processor, arch: Architectures | None) -> tuple[float, float]:
+    """What products and streaming reach of the peak and the bandwidth with one's weights."""
+    efficiency = chip.efficiency
+    if efficiency is None:
+        raise ValueError("the device has no efficiencies: calibrate it first")
+    if arch is None:
+        return efficiency.compute.value, efficiency.memory.value
+    stored = STORAGES[int(storage(arch.weight_format, arch.width, "body")[0])]
+    return efficiency.compute_value(stored), efficiency.memory_value(stored)
+
+
+def _formats_of(arch: Architectures, chip: Processor) -> dict[str, str]:
     """Return the number format that the products of each operator of one candidate run in."""
     stored = {
         "weights": arch.weight_format,
         "head": arch.embedding_format,
         "cache": arch.kv_format,
     }
+    software = runtime(chip.calibration.runtime) if chip.calibration else None
+    activation = int(arch.activation_format[0])
     return {
-        operator.name: compute_format(arch.activation_format[0], stored[operator.operands][0])
+        operator.name: arithmetic(chip, software, activation, int(stored[operator.operands][0]))
+        or NO_PEAK
         for operator in OPERATORS
         if operator.operands in stored
     }
@@ -131,12 +152,16 @@ def _operators(estimate: Estimate, row: int, formats: dict[str, str]) -> pd.Data
     )
 
 
-def _peaks(device: Device, chip: Processor, used: Iterable[str]) -> pd.DataFrame:
+def _peaks(
+    device: Device, chip: Processor, used: Iterable[str], shares: tuple[float, float]
+) -> pd.DataFrame:
     dram = device.memory.dram.bandwidth.value
-    share = chip.efficiency.compute.value
     rows = []
-    for name in dict.fromkeys(used):
-        peak = chip.peak(name)
+    for name in dict.fromkeys(used) or (NO_PEAK,):
+        share = shares[0]
+        peak = peak_of(chip, None if name == NO_PEAK else name)
+        if name == NO_PEAK:
+            peak, share = peak * share, 1.0
         ridge = peak / dram
         rows.append(
             {
@@ -144,15 +169,15 @@ def _peaks(device: Device, chip: Processor, used: Iterable[str]) -> pd.DataFrame
                 "nominal": peak,
                 "attainable": peak * share,
                 "ridge": ridge,
-                "attainable_ridge": ridge * share / chip.efficiency.memory.value,
+                "attainable_ridge": ridge * share / shares[1],
             }
         )
     return pd.DataFrame(rows).sort_values("nominal", ascending=False, ignore_index=True)
 
 
-def _bandwidths(device: Device, chip: Processor) -> pd.DataFrame:
+def _bandwidths(device: Device, share: float) -> pd.DataFrame:
     dram = device.memory.dram.bandwidth.value
-    rows = [("DRAM", dram, dram * chip.efficiency.memory.value)]
+    rows = [("DRAM", dram, dram * share)]
     for level in device.memory.on_chip:
         if level.bandwidth is not None:
             rows.append((level.name, level.bandwidth.value, level.bandwidth.value))

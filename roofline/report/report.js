@@ -45,6 +45,26 @@ function prefixed(value, unit) {
 const count = (value) => prefixed(value, "").replace("G", "B").trim();
 const percent = (share) => (share < 0.01 ? "<1 %" : `${Math.round(100 * share)} %`);
 const shown = (axis, value) => `${digits(value / axis.scale)} ${axis.unit}`;
+// A member's value with the interval that nine of ten measurements lie in, where that is known.
+function withEnds(axis, row) {
+  const ends = ["low", "high"].map((end) => data.front[`${axis.column}_${end}`]?.[row] ?? null);
+  const value = shown(axis, data.front[axis.column][row]);
+  return ends.includes(null) || ends[0] === ends[1] ? value
+    : `${value} (${digits(ends[0] / axis.scale, 3)} to ${digits(ends[1] / axis.scale, 3)})`;
+}
+
+// An error bar from one end of a member's interval to the other.
+function errorBar(axis, some, paint) {
+  const [low, high] = ["low", "high"].map((end) => data.front[`${axis.column}_${end}`]);
+  if (!low || !some.every((row) => low[row] !== null && low[row] < high[row])) return undefined;
+  const value = data.front[axis.column];
+  return {
+    type: "data", symmetric: false, color: paint, thickness: 1.2, width: 4,
+    array: some.map((row) => (high[row] - value[row]) / axis.scale),
+    arrayminus: some.map((row) => (value[row] - low[row]) / axis.scale),
+  };
+}
+
 const escapeHtml = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const BEYOND = "beyond the law's data";
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -100,10 +120,11 @@ function rangeOf(axis) {
 
 function hover(row) {
   const lines = [`<b>Member ${row}</b> ${role(row)}`];
-  for (const axis of data.axes) lines.push(`${axis.title}: ${shown(axis, data.front[axis.column][row])}`);
+  for (const axis of data.axes) lines.push(`${axis.title}: ${withEnds(axis, row)}`);
   lines.push(`Parameters: ${count(data.front.parameters[row])} (${count(data.front.active_parameters[row])} active)`);
   lines.push(escapeHtml(data.front.shape[row]));
   lines.push(`Bound: prefill ${data.front.prefill_bound[row]}, decode ${data.front.decode_bound[row]}`);
+  lines.push(`Basis: ${escapeHtml(data.basis)}`);
   if (!data.front.in_range[row]) lines.push(`Beyond the law's data: ${escapeHtml(data.front.out_of_range[row])}`);
   return lines.join("<br>");
 }
@@ -185,7 +206,8 @@ function drawFront(some) {
       const kept = data.front.in_range[row];
       const line = kept ? { color: colour("paper"), width: 1 } : { color: colour(paint), width: 2 };
       const marker = { color: colour(kept ? paint : "paper"), symbol, size: points, line };
-      traces.push(members([row], kept ? name : `${name}, ${BEYOND}`, marker, x, y));
+      const bars = row === data.knee ? { error_x: errorBar(x, [row], colour(paint)), error_y: errorBar(y, [row], colour(paint)) } : {};
+      traces.push({ ...members([row], kept ? name : `${name}, ${BEYOND}`, marker, x, y), ...bars });
     }
   }
   const ring = { color: "rgba(0,0,0,0)", size: 20, line: { color: colour("ink"), width: 2 } };
@@ -211,7 +233,7 @@ function drawMember() {
   const list = byId("member-fields");
   list.replaceChildren();
   const say = (term, value, title = "") => list.append(make("dt", term, { title }), make("dd", value));
-  for (const axis of data.axes) say(axis.title, shown(axis, data.front[axis.column][row]));
+  for (const axis of data.axes) say(axis.title, withEnds(axis, row));
   say("Tokens per second", digits(data.front.tokens_per_s[row]));
   say("Parameters", `${count(data.front.parameters[row])} (${count(data.front.active_parameters[row])} active)`);
   say("Weights, KV cache", `${prefixed(data.front.weight_bytes[row], "B")}, ${prefixed(data.front.kv_cache_bytes[row], "B")}`);

@@ -29,7 +29,8 @@ Evaluator = Callable[["Architectures"], Mapping[str, Array]]
 class RooflineEvaluator:
     """Judges candidates by the roofline engine and a loss law.
 
-    processor: which of the device's; its default one if None. ideal: the floor of the engine.
+    processor: which of the device's; its default one if None. runtime: whose kernels are predicted;
+    the one that is best known there if None. ideal: the floor of the engine.
     """
 
     device: Device
@@ -37,6 +38,7 @@ class RooflineEvaluator:
     law: Law
     processor: str | None = None
     ideal: bool = False
+    runtime: str | None = None
 
     def __call__(self, arch: Architectures) -> dict[str, Array]:
         """Return every objective, whether the model fits, and whether the law reaches it."""
@@ -48,6 +50,7 @@ class RooflineEvaluator:
             self.device,
             self.workload,
             processor=self.processor,
+            runtime=self.runtime,
             ideal=self.ideal,
             breakdown=False,
             threads=1,  # a search spreads its chunks over the cores itself

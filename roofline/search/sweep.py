@@ -16,6 +16,7 @@ from arch_space.architectures import Architectures, concatenate
 from arch_space.library import ReferenceModel, load_model, reference_model, shipped_models
 from arch_space.spaces import Space, load_space
 from hardware_specs import Device
+from roofline.efficiency.calibrated import calibrated, say_basis
 from roofline.engine import BOUNDS, Estimate, estimate
 from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
 from roofline.search.objectives import Constraint, parse_objectives
@@ -93,6 +94,8 @@ class Sweep(Spec):
 
     device: Device
     processor: str | None = None
+    runtime: str | None = None
+    """Whose kernels are predicted; the one that is best known on the device where not given."""
     space: Space
     workload: WorkloadSpec = WorkloadSpec()
     law: SerializeAsAny[Law]
@@ -133,6 +136,8 @@ class Sweep(Spec):
         if self.processor is not None and self.processor not in self.device.processors:
             hint = did_you_mean(self.processor, self.device.processors)
             raise SpecError(f"no processor {self.processor!r}{hint}", at=("processor",))
+        with within("runtime"):
+            self.calibrated()
         self.limits()
         return self
 
@@ -152,6 +157,8 @@ class Sweep(Spec):
 
         references: names or paths; by default the shipped models that the law may speak of;
         ["none"] for none. formats: number formats that all candidates are held in, by column.
+        The sweep keeps the device with its calibrated efficiencies, so that its file repeats it
+        whatever is measured and fitted later.
         Raises SpecError for whatever is not known, before anything is computed.
         """
         if references is None:
@@ -160,8 +167,12 @@ class Sweep(Spec):
             names = () if list(references) == ["none"] else references
         grid = space if isinstance(space, Space) else load_space(space)
         held = {name: word for name, word in (formats or {}).items() if word is not None}
+        known = calibrated(device, inputs.get("processor"), inputs.get("runtime"))
+        calibration = known.processor(inputs.get("processor")).calibration
+        if calibration is not None:
+            inputs["runtime"] = calibration.runtime
         gathered = {
-            "device": device,
+            "device": known,
             "space": grid.holding(held) if held else grid,
             "law": load_law(law, tokens),
             "references": [_model(name) for name in names],
@@ -186,6 +197,10 @@ class Sweep(Spec):
         ]
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
+    def calibrated(self) -> Device:
+        """Return the device with the efficiencies that candidates are judged by."""
+        return calibrated(self.device, self.processor, self.runtime)
+
     def limits(self) -> tuple[Constraint, ...]:
         """Return the constraints in SI units."""
         found = []
@@ -199,11 +214,12 @@ class Sweep(Spec):
     def problem(self) -> Problem:
         """Return the search problem."""
         evaluator = RooflineEvaluator(
-            self.device,
+            self.calibrated(),
             self.workload.workload(),
             self.law,
             processor=self.processor,
             ideal=self.ideal,
+            runtime=self.runtime,
         )
         return Problem(
             self.space, evaluator, self.objectives, self.limits(), in_range_only=self.in_range_only
@@ -304,6 +320,8 @@ class Sweep(Spec):
 
         law = self.law
         found = self.estimate(arch)
+        floor = found if self.ideal else self.estimate(arch, ideal=True)
+        ends = {name: found.interval(name, floor) for name in ("ttft", "tpot", "latency", "energy")}
         loss = predict(law, arch)
         words = np.array(BOUNDS)
         table = pd.DataFrame(
@@ -311,9 +329,17 @@ class Sweep(Spec):
                 "loss": loss.loss,
                 "loss_penalty": loss.penalty,
                 "ttft_s": found.ttft,
+                "ttft_s_low": ends["ttft"][0],
+                "ttft_s_high": ends["ttft"][1],
                 "tpot_s": found.tpot,
+                "tpot_s_low": ends["tpot"][0],
+                "tpot_s_high": ends["tpot"][1],
                 "latency_s": found.latency,
+                "latency_s_low": ends["latency"][0],
+                "latency_s_high": ends["latency"][1],
                 "energy_j": found.energy,
+                "energy_j_low": ends["energy"][0],
+                "energy_j_high": ends["energy"][1],
                 "memory_bytes": found.memory_bytes,
                 "tokens_per_s": found.tokens_per_s,
                 "parameters": found.parameters.astype(np.int64),
@@ -330,14 +356,20 @@ class Sweep(Spec):
         )
         return pd.concat([arch.to_frame(), table], axis=1)
 
-    def estimate(self, arch: Architectures, breakdown: bool = False) -> Estimate:
-        """Estimate candidates under the sweep's device and workload."""
+    def estimate(
+        self, arch: Architectures, breakdown: bool = False, ideal: bool | None = None
+    ) -> Estimate:
+        """Estimate candidates under the sweep's device and workload.
+
+        ideal: the floor, or not, whatever the sweep asks for.
+        """
         return estimate(
             arch,
-            self.device,
+            self.calibrated(),
             self.workload.workload(),
             processor=self.processor,
-            ideal=self.ideal,
+            runtime=self.runtime,
+            ideal=self.ideal if ideal is None else ideal,
             breakdown=breakdown,
         )
 
@@ -383,13 +415,36 @@ class SweepRun:
 
     @property
     def device(self) -> Device:
-        """The device."""
-        return self.sweep.device
+        """The device, with the efficiencies that its members were judged by."""
+        return self.sweep.calibrated()
 
     @property
     def processor(self) -> str:
         """Name of the processor that the candidates run on."""
         return self.sweep.processor or self.device.default_processor
+
+    @property
+    def runtime(self) -> str:
+        """Name of the runtime whose kernels are predicted; empty where the profile names none."""
+        known = self.device.processor(self.processor).calibration
+        return "" if known is None else known.runtime
+
+    @property
+    def basis(self) -> str:
+        """What the predictions rest on, in a few words."""
+        return say_basis(self.device.processor(self.processor), self.sweep.ideal)
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Where nine of ten measurements lie, as multiples of the prediction; none if not known."""
+        known = self.device.processor(self.processor).calibration
+        if known is None or self.sweep.ideal:
+            return {}
+        return {
+            "prefill": (known.prefill.low, known.prefill.high),
+            "decode": (known.decode.low, known.decode.high),
+            "energy": (known.energy.low, known.energy.high),
+        }
 
     @property
     def workload(self) -> Workload:
@@ -427,6 +482,9 @@ class SweepRun:
         return {
             "device": self.device.name,
             "processor": self.processor,
+            "runtime": self.runtime,
+            "basis": self.basis,
+            "intervals": self.intervals,
             "space": self.sweep.space.name,
             "law": self.sweep.law.name,
             "objectives": list(self.objectives),

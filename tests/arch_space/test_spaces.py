@@ -200,7 +200,7 @@ def test_paper_grid_is_that_of_table_5():
         ("[64, 96, 128]", "[64, 1.5]", r"head_size\[1\]: read 1.5 where a whole number belongs"),
         ("3, all]", "3, al]", r"kv_heads\[3\]: read 'al' where a number or 'all' belongs"),
         ("[4, 2]", "[4]", r"experts_per_token\[2\]: read \[4\] where 2 values belong"),
-        ("q4_k_m]", "q4_k_n]", r"weight_format\[2\]: unknown number format.*'q4_k_m'"),
+        ("q4_k_m]", "q4_k_mm]", r"weight_format\[2\]: unknown number format.*'q4_k_m'"),
         ("vocabulary: 1000", "ffn_width: 9", r"vocabulary is missing"),
         ("vocabulary: 1000", "vocabulary: 9, ffn_width: 9", r"ffn_width follows from ffn_ratio"),
         ("vocabulary: 1000", "vocabulary: 9, width: 9", r"width is given in fixed too"),

@@ -93,7 +93,7 @@ class TestEstimate:
     def test_a_model_that_does_not_fit(self, capsys):
         command = ["estimate", "-m", "llama-3.1-8b", "-d", "phone"]
         sentence = refused(capsys, command)
-        assert "does not fit phone" in sentence
+        assert "does not fit sd8elite" in sentence
         nearest = re.search(r"--weights (\S+),", sentence)[1]
         assert run([*command, "--weights", nearest]) == 0, "the format it names must fit"
         assert run([*command, "--anyway"]) == 0
@@ -113,7 +113,10 @@ class TestEstimate:
             (["--tokens", "lots", "--law", "chinchilla"], ["--tokens", "lots"]),
             (["--sparsity", "3:4"], ["--sparsity", "3:4"]),
             (["--ffn-sparsity", "1.5"], ["ffn_sparsity"]),
-            (["--activations", "fp8", "--weights", "fp8"], ["jetson-agx-orin-64gb", "gpu", "fp8"]),
+            (
+                ["--processor", "dla", "--activations", "fp32"],
+                ["jetson-agx-orin-64", "dla", "fp32"],
+            ),
             (["--wieghts", "int4"], ["--wieghts", "--weights"]),
         ],
     )
@@ -172,7 +175,7 @@ class TestSweep:
     def test_writes_the_whole_folder(self, capsys):
         assert run([*SWEEP, "--json"]) == 0
         printed = json.loads(capsys.readouterr().out)
-        folder = Path("sweep-phone")
+        folder = Path("sweep-sd8elite")
         assert Path(printed["front"]) == folder / "front.csv"
         names = {p.name for p in folder.iterdir()}
         assert names == {
@@ -272,9 +275,9 @@ class TestSweep:
         assert "not empty" in refused(capsys, [*SWEEP, "-o", "mine"])
         assert run(SWEEP) == 0
         assert run(SWEEP) == 0
-        assert Path("sweep-phone-2/front.csv").exists()
+        assert Path("sweep-sd8elite-2/front.csv").exists()
         capsys.readouterr()
-        assert "complete" in refused(capsys, ["sweep", "--resume", "sweep-phone"])
+        assert "complete" in refused(capsys, ["sweep", "--resume", "sweep-sd8elite"])
 
     @pytest.mark.parametrize(
         ("extra", "words"),
@@ -282,7 +285,7 @@ class TestSweep:
             (["--max-tpot", "50"], ["--max-tpot", "unit"]),
             (["--max-tpot", "50 GB"], ["--max-tpot"]),
             (["--max-tpot", "-5ms"], ["--max-tpot"]),
-            (["--max-tpot", "1us"], ["no candidate", "tpot", "phone"]),
+            (["--max-tpot", "1us"], ["no candidate", "tpot", "sd8elite"]),
             (["--max-memory", "1MB"], ["no candidate", "memory"]),
             (["--objectives", "loss,tpto"], ["tpto", "tpot"]),
             (["--objectives", ""], ["objective"]),
@@ -428,4 +431,4 @@ class TestListings:
         rows = json.loads(capsys.readouterr().out)
         assert len({(r["model"], r["device"], r["weights"]) for r in rows}) == 8
         unfit = {(r["model"], r["device"], r["weights"]) for r in rows if not r["fits"]}
-        assert unfit == {("llama-3.1-8b", "phone", "fp16")}
+        assert unfit == {("llama-3.1-8b", "sd8elite", "fp16")}

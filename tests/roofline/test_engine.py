@@ -43,6 +43,7 @@ def device(
     scope = {"scope": "board"}
     gpu = {
         "type": "gpu",
+        "family": "test-gpu",
         "title": "A test",
         "peaks": {
             name: figure(f"{rate} FLOP/s", density="dense")
@@ -78,7 +79,7 @@ def device(
         {
             "name": "test",
             "title": "A test",
-            "kind": "board",
+            "kind": "sbc",
             "year": 2026,
             "default_processor": "gpu",
             "sources": {"test": {"title": "A test", "where": "here", "date": "2026"}},
@@ -700,13 +701,13 @@ def test_time_of_one_operator_by_hand():
 
 
 def test_a_format_without_a_peak_is_refused_by_name():
-    gpu = device(peaks={"fp16": 1e12})
-    model = one().with_formats("int8", embedding="int8", activations="int8")
+    gpu = device(peaks={"int8": 1e12})
     with pytest.raises(SpecError) as error:
-        estimate(model, gpu, Workload())
-    assert str(error.value) == "device test, processor gpu: no peak for int8; it has fp16"
-    # Weights of 8 bits that meet 16-bit activations are expanded: no such peak is needed.
-    assert estimate(one().with_formats("int8"), gpu, Workload()).ttft[0] > 0
+        estimate(one().with_formats(activations="fp32"), gpu, Workload())
+    assert str(error.value) == "device test, processor gpu: no peak for fp32; it has int8"
+    # Operands of 8 bits can be expanded: a peak for 16 is enough.
+    model = one().with_formats("int8", embedding="int8", activations="int8")
+    assert estimate(model, device(peaks={"fp16": 1e12}), Workload()).ttft[0] > 0
 
 
 def test_no_such_processor():

@@ -1,0 +1,1 @@
+"""From published measurements to efficiencies, and how far predictions lie from rows."""

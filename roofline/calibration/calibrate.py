@@ -1,0 +1,200 @@
+"""The whole calibration: rows in, effects with their intervals and held-out errors out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hardware_specs import load_device, shipped_devices
+from hardware_specs.measurements.rows import PUBLISHED, VERSION, load_rows
+from roofline.calibration import energy
+from roofline.calibration.cases import Cases, read_cases
+from roofline.calibration.crossvalidation import METHODS, PACKAGE, HeldOut, cross_validate
+from roofline.calibration.demand import work_of
+from roofline.calibration.fit import fit
+from roofline.calibration.gates import gate, passed
+from roofline.calibration.intervals import METRICS, intervals, nested_coverage, tails_of
+from roofline.efficiency.effects import Effects
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hardware_specs import Device
+
+Array = np.ndarray
+Tell = Callable[[str, int, "int | None"], None]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration found.
+
+    table: median absolute errors, by what was held out, metric and kind of device. coverage: shares
+    inside intervals of other folds. held_out: a row a prediction. rejected: reasons of the gates.
+    """
+
+    effects: Effects
+    table: pd.DataFrame
+    coverage: pd.DataFrame
+    held_out: pd.DataFrame
+    rejected: list[str]
+
+
+def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
+    """Fit the effects to the rows of a table, the published one if None."""
+    import pandas as pd
+
+    file = PUBLISHED if path is None else path
+    rows = load_rows(path)
+    cases = read_cases(rows)
+    reasons = gate(cases)
+    work = passed(work_of(cases), reasons)
+    cases = replace(
+        cases, energy=np.where(reasons["decode"] == "", cases.energy, np.nan)
+    )  # energy per token rests on the rate
+    watts = np.where(reasons["decode"] == "", energy.log_watts(cases, rows), np.nan)
+
+    tell("fitting", 0, None)
+    used = np.isfinite(work.measured["decode"]) | np.isfinite(work.measured["prefill"])
+    effects = fit(work, used)
+    usual = energy.usual_scopes(cases)
+    settings = energy.power_settings(cases, usual)
+    power = energy.fit_power(
+        settings, watts, np.ones(len(cases), dtype=bool), energy.device_priors(_every(cases))
+    )
+    held = {
+        by: cross_validate(work, cases, by, folds, watts=watts, tell=tell)
+        for by in ("model", "device")
+    }
+    kinds = cases.settings["kind"]
+    said = cases.settings
+    own = [f"{d}|{t}" for d, t in zip(said["device"], said["type"], strict=True)]
+    counted = [name for name, counts in zip(own, used, strict=True) if counts]
+    under = [f"{name}|{r}" for name, r in zip(own, said["runtime"], strict=True)]
+    effects = Effects(
+        values={**effects.values, "power": power},
+        intervals=intervals(held["model"], held["device"], kinds),
+        rows=dict(sorted(Counter(counted).items())),
+        runtimes=dict(sorted(Counter(n for n, u in zip(under, used, strict=True) if u).items())),
+        about={
+            "version": VERSION if path is None else file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "rows": int(used.sum()),
+            "date": date.today().isoformat(),
+            "command": "python -m roofline.calibration",
+            "power_scope": usual,
+        },
+    )
+    return Calibration(
+        effects=effects,
+        table=pd.DataFrame(error_table(held, kinds)),
+        coverage=pd.DataFrame(_coverage(held, kinds)),
+        held_out=_held_out(held, cases, rows),
+        rejected=[
+            f"row {cases.at[i] + 2} of {file.name}, {rows['model'].iloc[cases.at[i]]}: {texts[i]}"
+            for texts in reasons.values()
+            for i in np.flatnonzero(texts != "")
+        ],
+    )
+
+
+def _every(cases: Cases) -> dict[str, Device]:
+    """The devices of the cases, and all that are shipped."""
+    shipped = {name: load_device(name) for name in shipped_devices()}
+    return shipped | {device.name: device for device in cases.devices}
+
+
+def error_table(held: dict[str, HeldOut], kinds: Array) -> list[dict[str, Any]]:
+    """Return a row for each fold scheme, metric and kind: median absolute error of each method.
+
+    Of rates: predicted over measured, less one; of energy the same of joules.
+    """
+    found = []
+    for by, errors in held.items():
+        for metric in METRICS:
+            measured = np.isfinite(errors.errors[PACKAGE][metric])
+            for kind in ["all", *np.unique(kinds[measured])]:
+                at = measured & ((kinds == kind) | (kind == "all"))
+                if not at.any():
+                    continue
+                row: dict[str, Any] = {
+                    "held out": f"whole {by}s", "metric": metric, "class": str(kind),
+                    "rows": int(at.sum()),
+                }  # fmt: skip
+                for method in METHODS:
+                    e = relative(errors.errors[method][metric][at], metric)
+                    row[method] = float(np.median(np.abs(e)))
+                e = relative(errors.errors[PACKAGE][metric][at], metric)
+                row["mean"] = float(np.mean(np.abs(e)))
+                row["bias"] = float(np.median(e))
+                found.append(row)
+    return found
+
+
+def relative(errors: Array, metric: str) -> Array:
+    """Return predicted over measured less one: of rates, and of joules.
+
+    errors: log of measured over predicted time or energy.
+    """
+    return np.expm1(-errors if metric == "energy" else errors)
+
+
+def _coverage(held: dict[str, HeldOut], kinds: Array) -> list[dict[str, Any]]:
+    found = []
+    for by, one in held.items():
+        for metric in METRICS:
+            errors = one.errors[PACKAGE][metric]
+            if by == "model":  # a device that the fit did not know is of the other basis
+                errors = np.where(one.known, errors, np.nan)
+            tails = tails_of(errors, one.fold, kinds)
+            shares = nested_coverage(errors, one.fold, kinds, tails, seed=1)
+            found += [
+                {"held out": f"whole {by}s", "metric": metric, "class": kind or "all",
+                 "rows": rows, "inside": share}
+                for kind, (rows, share) in shares.items()
+            ]  # fmt: skip
+    return found
+
+
+def _held_out(held: dict[str, HeldOut], cases: Cases, rows: pd.DataFrame) -> pd.DataFrame:
+    """One line a held-out prediction: rates in tokens per second, energy in joules a token."""
+    import pandas as pd
+
+    measured = {
+        "decode": cases.batch / cases.tpot,
+        "prefill": cases.batch * cases.prompt / cases.ttft,
+        "energy": cases.energy,
+    }
+    parts = []
+    for by, errors in held.items():
+        for metric in METRICS:
+            e = errors.errors[PACKAGE][metric]
+            at = np.flatnonzero(np.isfinite(e))
+            ratio = np.exp(-e[at] if metric == "energy" else e[at])
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "held_out": by,
+                        "metric": metric,
+                        "row": cases.at[at] + 2,
+                        "class": cases.settings["kind"][at],
+                        "device": cases.settings["device"][at],
+                        "runtime": cases.settings["runtime"][at],
+                        "model": rows["model"].to_numpy()[cases.at[at]],
+                        "weight_format": rows["weight_format"].to_numpy()[cases.at[at]],
+                        "prompt": cases.prompt[at],
+                        "batch": cases.batch[at],
+                        "fold": errors.fold[at],
+                        "measured": measured[metric][at],
+                        "predicted": measured[metric][at] * ratio,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,143 @@
+"""What cases ask of their processors: operations and bytes of each operator, from the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arch_space.tensors import tensors
+from roofline.calibration.work import Demand, Work
+from roofline.efficiency.arithmetic import reference_peaks
+from roofline.engine.timing import present
+from roofline.operators import OPERATORS
+from roofline.operators.feed_forward import experts_read
+from roofline.workload import Pass
+
+if TYPE_CHECKING:
+    from arch_space.architectures import Architectures
+    from roofline.calibration.cases import Cases
+    from roofline.operators.cost import Operator
+
+Array = np.ndarray
+FIELDS = (
+    "flops",
+    "products",
+    "padding",
+    "weights",
+    "cache",
+    "activations",
+    "launches",
+    "state_launches",
+)
+
+
+def work_of(cases: Cases) -> Work:
+    """Return the demands, peaks and measured times of the cases."""
+    operators = list(OPERATORS)
+    context = cases.context + (cases.generate + 1.0) / 2.0
+    demand = {
+        "decode": _demand(
+            cases, operators, [cases.batch], lambda part, batch: _decode(context[part], batch)
+        ),
+        "prefill": _demand(
+            cases, operators, [cases.batch, cases.prompt, cases.depth, cases.chunk], _prefill
+        ),
+    }
+    kinds = np.array([operator.operands for operator in operators])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        measured = {"decode": np.log(cases.tpot), "prefill": np.log(cases.ttft)}
+    group = cases.arch.query_heads / cases.arch.kv_heads
+    group = np.where(cases.arch.kv_rank > 0, 1.0, group)
+    return Work(
+        peak=_peaks(cases, kinds),
+        bandwidth=np.array([d.memory.dram.bandwidth.value for d in cases.devices]),
+        group=np.broadcast_to(group, (len(cases),)).astype(float),
+        demand=demand,
+        measured=measured,
+        # The network of a dense model is the same operator, of which nothing is routed.
+        routed=np.broadcast_to((cases.arch.experts > 1)[:, None], (len(cases), 1))
+        & np.array([operator.routed for operator in operators])[None],
+        head=kinds == "head",
+        cached=kinds == "cache",
+        shared=np.array([o.operands == "cache" and not o.recurrent for o in operators]),
+        settings=cases.settings,
+    )
+
+
+def _peaks(cases: Cases, kinds: Array) -> Array:
+    """The peak that each operator's products refer to, (N, K)."""
+    units = [d.processors[p] for d, p in zip(cases.devices, cases.processors, strict=True)]
+    arch, shape = cases.arch, (len(cases),)
+    activations = np.broadcast_to(arch.activation_format, shape)
+    by_kind = {
+        kind: reference_peaks(units, cases.runtimes, activations, np.broadcast_to(operands, shape))
+        for kind, operands in (
+            ("weights", arch.weight_format),
+            ("head", arch.embedding_format),
+            ("cache", arch.kv_format),
+        )
+    }
+    return np.stack([by_kind.get(kind, by_kind["weights"]) for kind in kinds], axis=1)
+
+
+def _decode(keys: Array, batch: float) -> list[tuple[Pass, float]]:
+    return [(Pass(batch, 1, keys), 1.0)]
+
+
+def _prefill(part: Array, batch: float, prompt: float, depth: float, chunk: float) -> list:
+    """The whole prompt at once; with it, the pieces in which its weights are read."""
+    passes = [(Pass(batch, prompt, depth + prompt), 1.0)]
+    if 0 < chunk < prompt:
+        passes.append((Pass(batch, chunk, depth + prompt), np.ceil(prompt / chunk)))
+    return passes
+
+
+def _demand(
+    cases: Cases, operators: list[Operator], columns: list[Array], passes: Callable[..., list]
+) -> Demand:
+    shape = (len(cases), len(operators))
+    found = {name: np.zeros(shape) for name in FIELDS}
+    table = np.stack(columns, axis=1)
+    for values in np.unique(table, axis=0):
+        part = np.flatnonzero((table == values).all(axis=1))
+        whole, *pieces = passes(part, *values)
+        _fill(found, part, cases, operators, whole[0])
+        for step, times in pieces:  # weights and kernels of a prompt that is read in pieces
+            piece = {name: np.zeros(shape) for name in FIELDS}
+            _fill(piece, part, cases, operators, step)
+            for name in ("padding", "weights", "launches", "state_launches"):
+                found[name][part] = times * piece[name][part]
+    return Demand(**found)
+
+
+def _fill(
+    found: dict[str, Array], part: Array, cases: Cases, operators: list[Operator], step: Pass
+) -> None:
+    arch: Architectures = cases.arch[part].as_float()
+    inventory = {
+        name: replace(tensor, bytes_each=tensor.bytes_each * cases.size_ratio[part])
+        for name, tensor in tensors(arch).items()
+    }
+    here = present(arch)
+    for k in np.flatnonzero([operator in here for operator in operators]):
+        operator = operators[k]
+        cost = operator.cost(arch, inventory, step)
+        copies = operator.copies(arch)
+        launches = cost.launches * copies
+        found["flops"][part, k] = 0.0 if operator.operands == "none" else cost.flops * copies
+        found["products"][part, k] = np.where(found["flops"][part, k] > 0, copies, 0.0)
+        if operator.operands == "weights" and step.queries > 1:
+            # Of a prompt in pieces, each piece pads its products: the caller multiplies.
+            repeats = experts_read(arch, step.tokens) / arch.experts_per_token
+            each = found["flops"][part, k] / step.tokens
+            found["padding"][part, k] = each * (repeats if operator.routed else 1.0)
+        found["weights"][part, k] = cost.weights * copies
+        found["cache"][part, k] = cost.cache * copies
+        found["activations"][part, k] = cost.activations * copies
+        found["state_launches" if operator.recurrent else "launches"][part, k] = launches
+
+
+__all__ = ["work_of"]

@@ -1,0 +1,187 @@
+"""Fit the effects to measured times: robust, hierarchical, one Gauss-Newton step at a time.
+
+The posterior mode of Student-t residuals of log time under Gaussian effects (`form.py`). Outliers
+weigh little; effects that the rows do not settle stay at their prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_matrix, vstack
+
+from roofline.calibration.work import Work, log_times
+from roofline.efficiency.effects import Effects
+from roofline.efficiency.form import FORM, Level, calm, keys
+
+Array = np.ndarray
+
+TAIL = 4.0
+"""Degrees of freedom of the residuals: published rows hold mistakes that the gates cannot see."""
+SCALE = {"decode": 0.05, "prefill": 0.08}
+"""Scale of the residuals of log time: what repeats of one benchmark differ by."""
+
+
+class _Design:
+    """Which effects act on which row: an index per row and level, for each quantity."""
+
+    def __init__(self, work: Work, used: Array, spreads: Mapping[tuple[str, Level], float]):
+        self.names: list[tuple[str, tuple[str, ...], str]] = []
+        chosen: list[float] = []
+        self.index: dict[str, Array] = {}
+        for quantity, form in FORM.items():
+            parts = work.parts(quantity)
+            for part, settings in parts.items():
+                self.index[f"{quantity}.{part}"] = np.full((len(used), len(form.levels)), -1)
+            for column, (level, spread) in enumerate(form.levels.items()):
+                named = {part: np.array(keys(settings, level)) for part, settings in parts.items()}
+                seen = np.unique(np.concatenate([found[used] for found in named.values()]))
+                start = len(self.names)
+                self.names += [(quantity, level, str(key)) for key in seen]
+                spread = spreads.get((quantity, level), spread)
+                chosen += [spread * calm(level, str(key)) for key in seen]
+                for part, found in named.items():
+                    at = np.searchsorted(seen, found)
+                    at = np.minimum(at, len(seen) - 1)
+                    self.index[f"{quantity}.{part}"][:, column] = np.where(
+                        seen[at] == found, start + at, -1
+                    )
+        self.precision = 1.0 / np.array(chosen) ** 2
+
+    def eta(self, theta: Array) -> dict[str, Array]:
+        padded = np.append(theta, 0.0)
+        return {
+            name: FORM[name.split(".")[0]].centre + padded[index].sum(axis=1)
+            for name, index in self.index.items()
+        }
+
+
+def fit(
+    work: Work,
+    used: Array | None = None,
+    iterations: int = 60,
+    spreads: Mapping[tuple[str, Level], float] | None = None,
+    start: Effects | None = None,
+) -> Effects:
+    """Return the effects that explain the measured times of the used rows, (N,) booleans.
+
+    spreads: of the effects of a quantity and level, where they are not those of the form.
+    start: effects of an earlier fit to begin at.
+    """
+    used = np.ones(len(work), dtype=bool) if used is None else used
+    design = _Design(work, used, spreads or {})
+    theta = np.zeros(len(design.names))
+    if start is not None:
+        theta[:] = [start.values.get(q, {}).get(l, {}).get(key, 0.0) for q, l, key in design.names]
+    theta = _settle(work, design, used, iterations, theta)
+    values: dict[str, dict[Level, dict[str, float]]] = {}
+    for (quantity, level, key), value in zip(design.names, theta, strict=True):
+        values.setdefault(quantity, {}).setdefault(level, {})[key] = float(value)
+    return Effects(values)
+
+
+def uncertainty(
+    work: Work, effects: Effects, settings: Mapping[str, Array]
+) -> dict[str, tuple[float, float]]:
+    """Return the spread of each quantity under one setting: after the fit, and before any row.
+
+    Standard deviations on the scale of effects, by the curvature at the mode. settings: words of
+    one case, each (1,).
+    """
+    used = np.ones(len(work), dtype=bool)
+    design = _Design(work, used, {})
+    at_name = {name: n for n, name in enumerate(design.names)}
+    theta = np.array(
+        [effects.values.get(q, {}).get(lv, {}).get(k, 0.0) for q, lv, k in design.names]
+    )
+    eta, blocks, weights = design.eta(theta), [], []
+    for phase, measured in work.measured.items():
+        at = np.flatnonzero(np.isfinite(measured))
+        log_time, slopes = log_times(work, phase, {k: v[at] for k, v in eta.items()}, at)
+        error = (measured[at] - log_time) / SCALE[phase]
+        weights.append((TAIL + 1) / (TAIL + error**2) / SCALE[phase] ** 2)
+        blocks.append(_jacobian(design, slopes, at))
+    jacobian, spread = vstack(blocks).tocsr(), 1.0 / design.precision
+    reach = jacobian.multiply(spread[None, :]).tocsr()
+    gram = (reach @ jacobian.T).toarray()
+    gram[np.diag_indices(len(gram))] += 1.0 / np.concatenate(weights)
+    factor = cho_factor(gram)
+    found = {}
+    for quantity, form in FORM.items():
+        before, acting = 0.0, np.zeros(len(design.names))
+        for level, sd in form.levels.items():
+            key = keys(settings, level)[0]
+            before += (sd * calm(level, key)) ** 2
+            if (quantity, level, key) in at_name:
+                acting[at_name[quantity, level, key]] = 1.0
+        seen = reach @ acting
+        known = float(seen @ cho_solve(factor, seen))
+        found[quantity] = (float(np.sqrt(max(before - known, 1e-6))), float(np.sqrt(before)))
+    return found
+
+
+def _settle(work: Work, design: _Design, used: Array, iterations: int, theta: Array) -> Array:
+    """Return the effects at the mode."""
+    scale = SCALE
+    rows = {
+        phase: np.flatnonzero(used & np.isfinite(measured))
+        for phase, measured in work.measured.items()
+    }
+
+    def residuals(theta: Array) -> dict[str, tuple[Array, dict[str, Array]]]:
+        eta = design.eta(theta)
+        found = {}
+        for phase, at in rows.items():
+            log_time, slopes = log_times(work, phase, {k: v[at] for k, v in eta.items()}, at)
+            found[phase] = (work.measured[phase][at] - log_time, slopes)
+        return found
+
+    def loss(found: dict[str, tuple[Array, dict[str, Array]]], theta: Array) -> float:
+        misfit = sum(
+            float(((TAIL + 1) / 2 * np.log1p((e / scale[phase]) ** 2 / TAIL)).sum())
+            for phase, (e, _) in found.items()
+        )
+        return misfit + 0.5 * float(design.precision @ theta**2)
+
+    now = residuals(theta)
+    before = loss(now, theta)
+    damping = 1.0
+    for _ in range(iterations):
+        error = np.concatenate([now[phase][0] for phase in rows])
+        scales = np.concatenate([np.full(len(rows[phase]), scale[phase]) for phase in rows])
+        weight = (TAIL + 1) / (TAIL + (error / scales) ** 2) / scales**2
+        jacobian = vstack([_jacobian(design, now[phase][1], at) for phase, at in rows.items()])
+        while True:
+            # The damped step, solved in the space of rows, of which there are fewer than effects.
+            spread = 1.0 / (design.precision + damping)
+            back = -spread * design.precision * theta
+            reach = jacobian.multiply(spread[None, :]).tocsr()
+            gram = (reach @ jacobian.T).toarray()
+            gram[np.diag_indices(len(gram))] += 1.0 / weight
+            step = back + reach.T @ cho_solve(cho_factor(gram), error - jacobian @ back)
+            then = residuals(theta + step)
+            after = loss(then, theta + step)
+            if after < before or damping > 1e5:
+                break
+            damping *= 5.0
+        settled = before - after < 3e-4 * abs(before)
+        theta, now, before, damping = theta + step, then, after, max(damping / 5.0, 1e-3)
+        if settled:
+            break
+    return theta
+
+
+def _jacobian(design: _Design, slopes: dict[str, Array], at: Array) -> csr_matrix:
+    row, column, value = [], [], []
+    for name, slope in slopes.items():
+        index = design.index[name][at]
+        acts = index >= 0
+        row.append(np.nonzero(acts)[0])
+        column.append(index[acts])
+        value.append(np.broadcast_to(slope[:, None], index.shape)[acts])
+    shape = (len(at), len(design.names))
+    return csr_matrix(
+        (np.concatenate(value), (np.concatenate(row), np.concatenate(column))), shape=shape
+    )

@@ -1,0 +1,148 @@
+"""How far measurements lie from predictions: 90 % intervals out of held-out errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hardware_specs.library import shipped_classes
+from roofline.calibration.crossvalidation import PACKAGE, HeldOut
+from roofline.efficiency.effects import Effects
+
+if TYPE_CHECKING:
+    from hardware_specs import Device
+
+Array = np.ndarray
+Ends = tuple[float, float]
+
+COVERED = 0.9
+"""Share of new measurements that an interval is to hold."""
+TAILS = (0.08, 0.065, 0.05, 0.04, 0.03, 0.025, 0.02, 0.015, 0.01)
+"""Shares of the seen errors beyond each end. Errors of one device or one model come together, so
+that those of a new one lie beyond the seen more often than such a share says: the largest is taken
+under which half of the folds covers the other half, for each kind of device that has the rows."""
+ENOUGH = 30
+"""Rows of a kind from which its own share is chosen."""
+HALVES = 10
+"""Ways of halving the folds in which that is tried."""
+POOLED = 30.0
+"""Rows that all kinds together weigh beside those of one kind."""
+METRICS = ("prefill", "decode", "energy")
+WIDE: Ends = (0.25, 4.0)
+"""Where nothing is known."""
+
+
+def ends(errors: Array, everyone: Array, tail: float = 0.05, pooled: float = POOLED) -> Ends:
+    """Return the ends beyond each of which a share `tail` lies: of measured over predicted.
+
+    errors: of one kind, log of measured over predicted; everyone: of all kinds, which weigh as much
+    as `pooled` of them. Conformal: a new row of the kind counts as one more beyond either end.
+    """
+    errors = errors[np.isfinite(errors)]
+    everyone = everyone[np.isfinite(everyone)]
+    if not len(everyone):
+        return WIDE
+    values = np.concatenate([errors, everyone])
+    weights = np.concatenate([np.ones(len(errors)), np.full(len(everyone), pooled / len(everyone))])
+    total = weights.sum() + len(errors) / weights.sum()
+    low, high = -_upper(-values, weights, total, tail), _upper(values, weights, total, tail)
+    return float(min(np.exp(low), 1.0)), float(max(np.exp(high), 1.0))
+
+
+def _upper(values: Array, weights: Array, total: float, tail: float) -> float:
+    """The least value beyond which no more than a share `tail` of the total weight lies."""
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) / total
+    at = int(np.searchsorted(share, 1.0 - tail - 1e-9))
+    return float(values[order][min(at, len(values) - 1)])
+
+
+def intervals(
+    by_model: HeldOut, by_device: HeldOut, kinds: Array
+) -> dict[str, dict[str, dict[str, Ends]]]:
+    """Return the ends by metric, basis and kind of device ("" for all).
+
+    "device": of rows whose model alone was held out; "class": whose device was; "roofline": the
+    widest of any kind.
+    """
+    found: dict[str, dict[str, dict[str, Ends]]] = {}
+    for metric in METRICS:
+        found[metric] = {}
+        for basis, held in (("device", by_model), ("class", by_device)):
+            errors = held.errors[PACKAGE][metric]
+            if basis == "device":
+                errors = np.where(held.known, errors, np.nan)
+            found[metric][basis] = by_kind(errors, kinds, tails_of(errors, held.fold, kinds))
+        widest = [each for kinds_ends in found[metric].values() for each in kinds_ends.values()]
+        found[metric]["roofline"] = {"": (min(e[0] for e in widest), max(e[1] for e in widest))}
+    return found
+
+
+def by_kind(errors: Array, kinds: Array, tails: Mapping[str, float]) -> dict[str, Ends]:
+    """Return the ends of each kind that has errors, and of all under ""."""
+    found = {"": ends(errors[:0], errors, tails[""])}
+    for kind in np.unique(kinds[np.isfinite(errors)]):
+        tail = tails.get(str(kind), tails[""])
+        found[str(kind)] = ends(errors[kinds == kind], errors, tail)
+    return found
+
+
+def tails_of(errors: Array, fold: Array, kinds: Array) -> dict[str, float]:
+    """Return by kind, "" for all, the largest of TAILS that covers COVERED of other folds' rows."""
+    chosen: dict[str, float] = {"": TAILS[-1]}
+    for tail in reversed(TAILS):
+        for kind, (rows, share) in nested_coverage(errors, fold, kinds, {"": tail}).items():
+            if kind == "" or rows >= ENOUGH:
+                chosen.setdefault(kind, TAILS[-1])
+                if share >= COVERED:
+                    chosen[kind] = tail
+    return chosen
+
+
+def nested_coverage(
+    errors: Array, fold: Array, kinds: Array, tails: Mapping[str, float], seed: int = 0
+) -> dict[str, tuple[int, float]]:
+    """Return rows and share inside by kind, "" for all: ends of half of the folds, on the other."""
+    measured = np.isfinite(errors)
+    folds = np.unique(fold[measured])
+    if len(folds) < 2:
+        return {}
+    random = np.random.default_rng(seed)
+    inside = np.zeros(len(errors))
+    for _ in range(HALVES):
+        chosen = np.isin(fold, random.permutation(folds)[: len(folds) // 2])
+        for judged in (chosen, ~chosen):
+            found = by_kind(errors[~judged], kinds[~judged], tails)
+            low, high = np.array([found.get(str(kind), found[""]) for kind in kinds]).T
+            with np.errstate(invalid="ignore"):
+                inside += judged & (np.exp(errors) >= low) & (np.exp(errors) <= high)
+    shares = {"": (int(measured.sum()), float(inside[measured].mean() / HALVES))}
+    for kind in np.unique(kinds[measured]):
+        of_kind = measured & (kinds == kind)
+        shares[str(kind)] = int(of_kind.sum()), float(inside[of_kind].mean() / HALVES)
+    return shares
+
+
+def basis_of(device: Device, processor: str, runtime: str, effects: Effects) -> str:
+    """Return what a prediction rests on: rows of the device and runtime, its class, or neither."""
+    unit = device.processors[processor]
+    own = f"{device.name}|{unit.type}"
+    if effects.rows.get(own, 0) > 0 and effects.runtimes.get(f"{own}|{runtime}", 0) > 0:
+        return "device"
+    classes = shipped_classes()
+    for key, rows in effects.rows.items():
+        name, kind = key.split("|")
+        if rows <= 0 or kind != unit.type:
+            continue
+        where, families = classes.get(name, ("", {}))
+        if name == device.name or where == device.kind or families.get(kind) == unit.family:
+            return "class"
+    return "roofline"
+
+
+def interval(effects: Effects, metric: str, basis: str, kind: str) -> Ends:
+    """Return the ends for one prediction; those of all kinds where its own has none."""
+    kinds: Mapping[str, Ends] = effects.intervals.get(metric, {}).get(basis, {})
+    return kinds.get(kind) or kinds.get("") or WIDE

@@ -1,0 +1,170 @@
+"""From a team's own rows to a profile: the published effects, moved by what one device showed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hardware_specs.device import Calibration
+from hardware_specs.measurements.rows import load_rows
+from roofline.calibration.cases import Cases, read_cases
+from roofline.calibration.demand import work_of
+from roofline.calibration.fit import fit, uncertainty
+from roofline.calibration.gates import gate, passed
+from roofline.efficiency.calibrated import calibrated
+from roofline.efficiency.effects import Effects, shipped_effects
+from roofline.efficiency.form import FORM
+from spec_files import SpecError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hardware_specs import Device
+
+Array = np.ndarray
+
+SETTLED = 0.9
+"""A quantity counts as fitted where the rows took at least a tenth off its spread."""
+NINETY = 1.645
+"""Standard deviations to each end of a 90 % interval."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A calibrated profile. used, left_out: rows by processor, and reasons with their counts."""
+
+    device: Device
+    used: dict[str, int]
+    left_out: Counter[str]
+
+
+def fit_device(device: Device, rows: pd.DataFrame) -> Fitted:
+    """Fit a device's efficiencies to rows of it, with all published rows as their background.
+
+    Each processor is fitted under the runtime that most of its rows were made with. What the rows
+    do not settle stays at what the device's family and class show; `not_fitted` names it.
+    Raises SpecError where rows name another device, or none can be used.
+    """
+    import pandas as pd
+
+    _check(device, rows)
+    plain = _data_sheet(device)
+    own = rows.assign(device_key=device.name)
+    published = load_rows()
+    table = pd.concat([published, own], ignore_index=True)
+    # The device's own rows, wherever they are: published ones of this name, and the given ones.
+    cases = read_cases(table, {device.name: plain})
+    reasons = gate(cases)
+    work = passed(work_of(cases), reasons)
+    given = cases.at >= len(published)
+    timed = np.isfinite(work.measured["decode"]) | np.isfinite(work.measured["prefill"])
+    left_out = _left_out(cases, reasons, given & ~timed, len(published))
+    if not (given & timed).any():
+        why = left_out.most_common(1)[0][0] if left_out else "they state no rate"
+        raise SpecError(f"no row can be used to calibrate {device.name}: {why}")
+    shipped = shipped_effects()
+    effects = fit(work, start=shipped)
+    effects = Effects(
+        {**effects.values, **{k: v for k, v in shipped.values.items() if k not in FORM}},
+        shipped.intervals,
+        {**shipped.rows, **_count(cases, timed, ("device", "type"), device.name)},
+        {**shipped.runtimes, **_count(cases, timed, ("device", "type", "runtime"), device.name)},
+        shipped.about,
+    )
+    made, used = plain, {}
+    for key in dict.fromkeys(np.array(cases.processors)[given & timed]):
+        at = given & timed & (np.array(cases.processors) == key)
+        runtime = Counter(cases.settings["runtime"][at]).most_common(1)[0][0]
+        at &= cases.settings["runtime"] == runtime
+        made = calibrated(made, str(key), str(runtime), effects=effects)
+        one = {name: words[np.flatnonzero(at)[:1]] for name, words in work.settings.items()}
+        made = _with_intervals(made, str(key), effects, one, uncertainty(work, effects, one))
+        used[f"{key} under {runtime}"] = int(at.sum())
+    return Fitted(made, used, left_out)
+
+
+def _check(device: Device, rows: pd.DataFrame) -> None:
+    for line, said in enumerate(rows["device_key"], start=2):
+        if said and said.replace("_", "-") not in (device.name, *device.aliases):
+            raise SpecError(
+                f"row {line} is of device {said!r}, not of {device.name}: give rows of one device"
+            )
+
+
+def _data_sheet(device: Device) -> Device:
+    """The device without the efficiencies that its profile states: they are to be fitted."""
+    nothing = {
+        name: None
+        for name in (
+            "efficiency", "kernel_launch", "step_overhead", "prefill_overhead", "state_launch",
+            "compute_half_size", "memory_half_size", "calibration",
+        )
+    }  # fmt: skip
+    processors = {key: unit.model_copy(update=nothing) for key, unit in device.processors.items()}
+    return device.model_copy(update={"processors": processors})
+
+
+def _left_out(
+    cases: Cases, reasons: dict[str, Array], silent: Array, published: int
+) -> Counter[str]:
+    found = Counter(str(reason) for reason in cases.left_out[published:] if reason)
+    for i in np.flatnonzero(silent):
+        said = [str(why[i]) for why in reasons.values() if why[i]]
+        found[said[0] if said else "it states no rate that can be compared"] += 1
+    return found
+
+
+def _count(cases: Cases, used: Array, by: tuple[str, ...], device: str) -> dict[str, int]:
+    at = used & (cases.settings["device"] == device)
+    words = zip(*(cases.settings[name][at] for name in by), strict=True)
+    return dict(Counter("|".join(word) for word in words))
+
+
+_FIELDS = {
+    "compute": "compute",
+    "memory": "memory",
+    "cache": "cache",
+    "half_size": "compute_half_size",
+    "launch": "kernel_launch",
+    "state_launch": "state_launch",
+    "step": "step_overhead",
+    "prefill": "prefill_overhead",
+}
+"""Where a profile holds a quantity that stands for itself."""
+
+
+def _with_intervals(
+    device: Device,
+    key: str,
+    effects: Effects,
+    settings: dict[str, Array],
+    spread: dict[str, tuple[float, float]],
+) -> Device:
+    """Put the 90 % interval of each fitted quantity beside it, and name what was not fitted."""
+    unit = device.processors[key]
+    efficiency = unit.efficiency
+    changed, inside = {}, {}
+    for quantity, field in _FIELDS.items():
+        figure = getattr(efficiency, field, None) or getattr(unit, field, None)
+        if figure is None:
+            continue
+        after, _ = spread[quantity]
+        eta = float(effects.eta(quantity, settings)[0])
+        form = FORM[quantity]
+        centre = float(form.value(eta))
+        low, high = (float(form.value(eta + s * NINETY * after)) / centre for s in (-1, 1))
+        ends = {"low": figure.value * low, "high": figure.value * high}
+        if form.scale == "share":
+            ends["high"] = min(ends["high"], 1.0)
+        found = figure.model_copy(update=ends)
+        (inside if hasattr(efficiency, field) else changed)[field] = found
+    unsettled = tuple(q for q, (after, before) in spread.items() if after > SETTLED * before)
+    known = unit.calibration
+    assert known is not None and efficiency is not None
+    changed["efficiency"] = efficiency.model_copy(update=inside)
+    changed["calibration"] = Calibration(**{**known.model_dump(), "not_fitted": unsettled})
+    units = {**device.processors, key: unit.model_copy(update=changed)}
+    return device.model_copy(update={"processors": units})

@@ -1,0 +1,305 @@
+"""Predictions beside a table of measurements: how far apart, by class, backend and metric."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hardware_specs.measurements.importers import read_measurements
+from hardware_specs.measurements.rows import COLUMNS, METRICS, load_rows, row_flags
+from roofline.calibration import energy
+from roofline.calibration.cases import Cases, read_cases
+from roofline.calibration.demand import work_of
+from roofline.calibration.gates import gate
+from roofline.calibration.intervals import basis_of, interval
+from roofline.calibration.predict import predict
+from roofline.efficiency.effects import Effects, shipped_effects
+from spec_files import SpecError
+from spec_files.reading import read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray
+
+PREDICTED = {
+    "prefill": "predicted_prefill_tok_s",
+    "decode": "predicted_decode_tok_s",
+    "energy": "predicted_energy_j_per_tok",
+}
+ADDED = (
+    *(f"{name}{end}" for name in PREDICTED.values() for end in ("", "_low", "_high")),
+    "basis", "left_out",
+)  # fmt: skip
+_REPORTED = {
+    "prefill": ("prefill_tok_s", "ttft_ms"),
+    "decode": ("decode_tok_s", "e2e_tok_s"),
+    "energy": ("energy_j_per_tok",),
+}
+_CLASH = "column {0!r} is one that predictions add: rename it"
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """A file of measurements: its rows, and its own columns as they stand in it."""
+
+    rows: pd.DataFrame
+    header: list[str]
+    cells: list[list[str]]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a table says of the predictions.
+
+    predictions: (M,) every row of the file, its own columns first, as text. compared: a line a
+    row and metric that the row reports: class, backend, measured, predicted, low, high, basis,
+    self_consistent, left_out (the reason, "" where it counts).
+    """
+
+    predictions: pd.DataFrame
+    compared: pd.DataFrame
+
+    def summary(self, self_consistent: bool = False) -> pd.DataFrame:
+        """Return errors by class, backend and metric, and of each metric in all ("all", "all").
+
+        Of predicted over measured less one: median and mean of its size, and its median as `bias`.
+        """
+        import pandas as pd
+
+        part = self.compared
+        if self_consistent:
+            part = part[part["self_consistent"]]
+        lines = []
+        for (kind, backend, metric), group in part.groupby(["class", "backend", "metric"]):
+            lines.append({"class": kind, "backend": backend, "metric": metric, **_errors(group)})
+        for metric, group in part.groupby("metric"):
+            lines.append({"class": "all", "backend": "all", "metric": metric, **_errors(group)})
+        return pd.DataFrame(lines)
+
+    def reasons(self) -> pd.DataFrame:
+        """Return why rows are left out, and how many, by metric; most first."""
+        part = self.compared[self.compared["left_out"] != ""]
+        counts = part.groupby(["metric", "left_out"]).size().reset_index(name="rows")
+        return counts.sort_values(["rows", "metric", "left_out"], ascending=[False, True, True])
+
+
+def _errors(group: pd.DataFrame) -> dict[str, Any]:
+    used = group[group["left_out"] == ""]
+    error = used["predicted"] / used["measured"] - 1.0
+    inside = used["measured"].between(used["low"], used["high"])
+    return {
+        "rows": len(used),
+        "left_out": len(group) - len(used),
+        "median_error": float(error.abs().median()) if len(used) else np.nan,
+        "mean_error": float(error.abs().mean()) if len(used) else np.nan,
+        "bias": float(error.median()) if len(used) else np.nan,
+        "inside": float(inside.mean()) if len(used) else np.nan,
+    }
+
+
+def read_file(path: str | Path, defaults: Mapping[str, str] | None = None) -> Measurements:
+    """Read a table of measurements, or the file of a benchmark that `read_measurements` knows.
+
+    defaults: columns for what a benchmark's file does not say.
+    """
+    text = read_text(Path(path))
+    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    header, cells = _raw(text)
+    ours = {"model", "weight_format"} <= set(header) and bool(set(METRICS) & set(header))
+    if ours and not defaults:
+        rows = load_rows(path)
+    else:
+        rows = read_measurements(path, None, **(defaults or {}))
+        if not ours or len(cells) != len(rows):
+            shown = rows.map(lambda x: "" if x != x else f"{x:g}" if isinstance(x, float) else x)
+            header = [name for name in rows.columns if (shown[name] != "").any()]
+            cells = shown[header].to_numpy().tolist()
+    if clash := next((name for name in header if name in ADDED), None):
+        raise SpecError(f"{path}: {_CLASH.format(clash)}.")
+    return Measurements(rows, header, cells, sha256)
+
+
+def _raw(text: str) -> tuple[list[str], list[list[str]]]:
+    """The header and the cells of a CSV file as they stand; blank lines are skipped."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = max(",;\t", key=first.count)
+    try:
+        lines = [
+            line
+            for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+            if any(cell.strip() for cell in line)
+        ]
+    except csv.Error:
+        return [], []
+    if not lines:
+        return [], []
+    header = [name.strip() for name in lines[0]]
+    while header and not header[-1]:
+        header.pop()
+    return header, [line[: len(header)] for line in lines[1:]]
+
+
+def validate(found: Measurements | pd.DataFrame, effects: Effects | None = None) -> Validation:
+    """Predict every row that can be, and compare with what it measured.
+
+    found: a file's measurements, or a table as `load_rows` returns it. effects: the shipped if
+    None. SpecError where no row can be predicted.
+    """
+    import pandas as pd
+
+    effects = shipped_effects() if effects is None else effects
+    rows = found.rows if isinstance(found, Measurements) else found
+    cases = read_cases(rows)
+    values = _values(cases, effects)
+    reasons = _reasons(cases, rows)
+    if isinstance(found, Measurements):
+        predictions = pd.DataFrame(found.cells, columns=found.header, dtype=object)
+    else:
+        predictions = rows.astype(object).where(rows.notna(), "")
+    every = {name: np.full(len(rows), "", dtype=object) for name in ADDED}
+    for metric, name in PREDICTED.items():
+        for end in ("", "_low", "_high"):
+            numbers = values[f"{metric}{end}"]
+            every[name + end][cases.at] = [f"{x:.6g}" if np.isfinite(x) else "" for x in numbers]
+    every["basis"][cases.at] = values["basis"]
+    every["left_out"] = np.array(
+        [
+            reason or "; ".join(f"{m}: {texts[i]}" for m, texts in reasons.items() if texts[i])
+            for i, reason in enumerate(cases.left_out)
+        ],
+        dtype=object,
+    )
+    predictions = pd.concat([predictions.reset_index(drop=True), pd.DataFrame(every)], axis=1)
+    return Validation(predictions, _compared(cases, rows, values, reasons))
+
+
+def _values(cases: Cases, effects: Effects) -> dict[str, Array]:
+    """Rates and joules of each case, with the ends of their intervals, and the basis."""
+    log_seconds = predict(work_of(cases), effects)
+    settings = energy.power_settings(cases, effects.about.get("power_scope", {}))
+    watts = energy.predict_log_watts(effects.values.get("power", {}), settings)
+    values = {
+        "prefill": cases.batch * cases.prompt / np.exp(log_seconds["prefill"]),
+        "decode": cases.batch / np.exp(log_seconds["decode"]),
+        "energy": np.exp(watts + log_seconds["decode"]) / cases.batch,
+    }
+    basis = np.array(
+        [
+            basis_of(device, key, entry.name, effects)
+            for device, key, entry in zip(
+                cases.devices, cases.processors, cases.runtimes, strict=True
+            )
+        ],
+        dtype=object,
+    )
+    for metric in PREDICTED:
+        ends = np.array(
+            [
+                interval(effects, metric, on, device.kind)
+                for on, device in zip(basis, cases.devices, strict=True)
+            ]
+        )
+        low, high = ends.T if metric == "energy" else (1.0 / ends[:, 1], 1.0 / ends[:, 0])
+        values[f"{metric}_low"], values[f"{metric}_high"] = (
+            values[metric] * low,
+            values[metric] * high,
+        )
+    return {**values, "basis": basis}
+
+
+def _reasons(cases: Cases, rows: pd.DataFrame) -> dict[str, Array]:
+    """By metric why a row does not count, (M,) texts; "" where it does or reports none."""
+    gated = gate(cases)
+    flags = row_flags(rows)
+    reported = {m: rows[list(names)].notna().any(axis=1) for m, names in _REPORTED.items()}
+    reasons = {
+        metric: np.where((cases.left_out != "") & reported[metric], cases.left_out, "")
+        for metric in _REPORTED
+    }
+    unusable = {
+        "prefill": ~np.isfinite(cases.ttft),
+        "decode": ~np.isfinite(cases.tpot),
+        "energy": ~np.isfinite(cases.energy),
+    }
+    for metric, texts in reasons.items():
+        for i, at in enumerate(cases.at):
+            if not reported[metric].iloc[at]:
+                continue
+            if unusable[metric][i]:
+                texts[at] = _why(metric, rows.iloc[at], bool(flags["no_prefill"].iloc[at]))
+            else:
+                texts[at] = gated["decode" if metric == "energy" else metric][i]
+    return reasons
+
+
+def _why(metric: str, row: pd.Series, no_prefill: bool) -> str:
+    if metric == "decode":
+        return "the only rate counts the prompt's time too"
+    if no_prefill:
+        return "prefill rate and TTFT do not tell the prompt's cost"
+    if row["prompt_tokens"] != row["prompt_tokens"]:
+        return "the length of the prompt is not stated"
+    return f"{metric} cannot be read"
+
+
+def _compared(
+    cases: Cases, rows: pd.DataFrame, values: Mapping[str, Array], reasons: Mapping[str, Array]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    place = np.full(len(rows), -1)
+    place[cases.at] = np.arange(len(cases))
+    consistent = row_flags(rows)["self_consistent"].to_numpy()
+    measured = {
+        "prefill": cases.batch * cases.prompt / cases.ttft,
+        "decode": cases.batch / cases.tpot,
+        "energy": cases.energy,
+    }
+    said, backends = rows["class"].to_numpy(), rows["backend"].to_numpy()
+    lines = []
+    for metric, names in _REPORTED.items():
+        for at in np.flatnonzero(rows[list(names)].notna().any(axis=1)):
+            i = place[at]
+            case = i >= 0
+            lines.append(
+                {
+                    "row": int(at) + 1,
+                    "class": said[at] or (cases.devices[i].kind if case else "unknown"),
+                    "backend": str(cases.settings["type"][i]) if case else _backend(backends[at]),
+                    "metric": metric,
+                    "measured": measured[metric][i] if case else np.nan,
+                    "predicted": values[metric][i] if case else np.nan,
+                    "low": values[f"{metric}_low"][i] if case else np.nan,
+                    "high": values[f"{metric}_high"][i] if case else np.nan,
+                    "basis": values["basis"][i] if case else "",
+                    "self_consistent": bool(consistent[at]),
+                    "left_out": reasons[metric][at],
+                }
+            )
+    return pd.DataFrame(lines, columns=_COMPARED)
+
+
+_COMPARED = [
+    "row", "class", "backend", "metric", "measured", "predicted", "low", "high", "basis",
+    "self_consistent", "left_out",
+]  # fmt: skip
+
+
+def _backend(said: str) -> str:
+    words = str(said).lower()
+    if re.search(r"npu|\bane\b|hexagon|htp", words):
+        return "npu"
+    return "cpu" if words.startswith("cpu") else "gpu" if "gpu" in words else "unknown"
+
+
+__all__ = ["ADDED", "COLUMNS", "Measurements", "Validation", "read_file", "validate"]

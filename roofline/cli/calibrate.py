@@ -1,0 +1,64 @@
+"""`roofline calibrate`: fit a device's efficiencies to measurements of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roofline.cli import options
+
+
+def calibrate(
+    rows: Annotated[
+        Path,
+        typer.Argument(
+            help="Measurements of the device: a CSV with the published table's columns, or a file "
+            "that llama-bench, vLLM or TensorRT-LLM wrote.",
+            metavar="ROWS",
+            show_default=False,
+        ),
+    ],
+    device: options.Device,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Profile to write.", metavar="FILE", dir_okay=False)
+    ],
+    give: options.Given = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the new profile; by default its file's.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
+) -> None:
+    """Fit a device's efficiencies to your own measurements, and write a profile.
+
+    **Example**
+
+    `roofline calibrate bench.csv --device rpi5 -o my-pi.yaml`
+
+    The published measurements of all devices stand behind yours: a few rows move what they can
+    tell, and the rest stays at the device's family and class, listed as not fitted. The profile's
+    numbers carry 90 % intervals.
+    """
+    from hardware_specs import load_device
+    from roofline.calibration.profile import fit_device
+    from roofline.calibration.validation import read_file
+    from roofline.cli import show
+    from roofline.cli.probe import refuse_unwritable, write_whole
+
+    refuse_unwritable(out, force)
+    profile = load_device(device)
+    table = read_file(rows, {"device": profile.title} | options.given(give)).rows
+    fitted = fit_device(profile, table)
+    called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-")
+    made = fitted.device.model_copy(update={"name": called, "aliases": ()})
+    write_whole(out, made.to_yaml())
+    for key, count in fitted.used.items():
+        unit = made.processors[key.split(" ")[0]]
+        show.note(f"{count} rows of {key} fitted.")
+        if unit.calibration is not None and unit.calibration.not_fitted:
+            show.note("Not settled by them: " + ", ".join(unit.calibration.not_fitted) + ".")
+    for reason, count in fitted.left_out.most_common():
+        show.note(f"{count} rows left out: {reason}")
+    show.note(f"Wrote {out}.")

@@ -1,0 +1,151 @@
+"""The form of the calibration: which few quantities bound a processor, and what they depend on.
+
+Each quantity is a sum of effects on a scale where any number is possible: shares of a peak on the
+logistic scale, so that none can pass the peak; times on the logarithmic one. An effect belongs to a
+level: the type of processor, its family, the runtime, the device, and so on. Effects of a level are
+drawn around zero with that level's spread, so that a device with few rows stays near its family,
+and one with none is its family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Array = np.ndarray
+Level = tuple[str, ...]
+"""Attributes of a setting whose values together name one effect."""
+
+ATTRIBUTES = (
+    "type", "kind", "vendor", "family", "device", "runtime", "options", "era", "storage", "path",
+)  # fmt: skip
+"""What a setting says: type of processor, kind of device, vendor and family of the processor,
+device, runtime, its options (flash attention, kernels), the year of its build, how the weights are
+stored, and the family of kernels that unpack them."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity of the model of time.
+
+    scale: `share` of a peak (logistic) or `seconds`, `count` (logarithmic). centre: where nothing
+    is known, on that scale. levels: the spread of the effects of each level, on that scale.
+    """
+
+    scale: Literal["share", "seconds", "count"]
+    centre: float
+    levels: Mapping[Level, float]
+
+    def value(self, eta: Array | float) -> Array:
+        """From the scale of effects to the quantity itself."""
+        eta = np.asarray(eta, dtype=float)
+        return 1.0 / (1.0 + np.exp(-eta)) if self.scale == "share" else np.exp(eta)
+
+    def slope(self, value: Array) -> Array:
+        """Derivative of log(value) by the effect, given the value."""
+        return 1.0 - value if self.scale == "share" else np.ones_like(value)
+
+
+def _log(number: float) -> float:
+    return float(np.log(number))
+
+
+TYPE, FAMILY, DEVICE = ("type",), ("type", "family"), ("type", "device")
+VENDOR = ("type", "vendor")
+CLASS = ("type", "kind")
+RUNTIME, ON_DEVICE = ("runtime",), ("device", "runtime")
+ON_FAMILY = ("family", "runtime")
+OPTIONS = ("runtime", "options")
+DEVICE_OPTIONS = ("device", "runtime", "options")
+ERA = ("runtime", "era")
+DEVICE_ERA = ("device", "runtime", "era")
+PATH, PATH_IN, PATH_ON = ("type", "path"), ("runtime", "path"), ("device", "runtime", "path")
+STORED, STORED_IN = ("type", "storage"), ("runtime", "storage")
+STORED_ON = ("device", "runtime", "storage")
+
+FORM: dict[str, Quantity] = {
+    # Shares of the dense peak: products with weights, over the cache, of routed experts, of scans.
+    "compute": Quantity("share", -0.5, {
+        TYPE: 1.0, CLASS: 0.4, VENDOR: 0.4, FAMILY: 0.3, DEVICE: 0.25, RUNTIME: 0.6, ON_FAMILY: 0.2,
+        ON_DEVICE: 0.25, OPTIONS: 0.5, DEVICE_OPTIONS: 0.45, ERA: 0.3, DEVICE_ERA: 0.25,
+        PATH: 0.7, PATH_IN: 0.75, PATH_ON: 0.2, STORED: 0.3, STORED_IN: 0.2, STORED_ON: 0.1,
+    }),
+    "attention": Quantity("share", 1.0, {
+        TYPE: 1.2, VENDOR: 0.5, RUNTIME: 1.2, OPTIONS: 0.75, ON_DEVICE: 0.6,
+    }),
+    "expert_compute": Quantity("share", -1.0, {
+        TYPE: 2.0, VENDOR: 0.7, RUNTIME: 1.0, ON_DEVICE: 0.4,
+    }),
+    "recurrence": Quantity("share", -3.0, {TYPE: 1.2, VENDOR: 0.5, RUNTIME: 1.2, ON_DEVICE: 1.0}),
+    # Operations of a kernel that reaches half of the compute share.
+    "half_size": Quantity("count", _log(1e8), {TYPE: 1.6, VENDOR: 0.5, RUNTIME: 1.3}),
+    # Tokens that each product of a prefill is padded with: half a tile of its kernel.
+    "tile": Quantity("count", _log(12), {TYPE: 1.0, VENDOR: 0.4, RUNTIME: 0.7, ON_DEVICE: 0.3}),
+    # Shares of the DRAM bandwidth: weights, routed experts, cache.
+    "memory": Quantity("share", 1.0, {
+        TYPE: 0.75, CLASS: 0.35, VENDOR: 0.2, FAMILY: 0.55, DEVICE: 0.3, RUNTIME: 0.5,
+        ON_FAMILY: 0.2, ON_DEVICE: 0.3, PATH: 0.3, PATH_IN: 0.6, PATH_ON: 0.17, STORED: 0.25,
+        STORED_IN: 0.2, STORED_ON: 0.07, OPTIONS: 0.09, ERA: 0.2, DEVICE_ERA: 0.15,
+    }),
+    "experts": Quantity("share", 0.5, {TYPE: 2.0, VENDOR: 0.3, RUNTIME: 0.45, ON_DEVICE: 0.2}),
+    "cache": Quantity("share", 0.5, {
+        TYPE: 1.1, VENDOR: 0.4, RUNTIME: 0.5, OPTIONS: 1.0, ON_DEVICE: 0.3,
+    }),
+    # The same for the states of recurrent mixers.
+    "state": Quantity("share", 0.5, {TYPE: 0.6, VENDOR: 0.3, RUNTIME: 0.6, ON_DEVICE: 0.3}),
+    # Of the reads that grouped queries could share, the share that kernels repeat.
+    "repeats": Quantity("share", -1.0, {TYPE: 1.1, RUNTIME: 0.85, OPTIONS: 1.4}),
+    # Of the traffic of activations between unfused kernels, what reaches DRAM.
+    "spill": Quantity("count", _log(0.7), {TYPE: 0.7, VENDOR: 0.4, RUNTIME: 0.6, ON_DEVICE: 0.3}),
+    "step": Quantity("seconds", _log(1e-3), {
+        TYPE: 0.9, CLASS: 0.7, VENDOR: 0.4, RUNTIME: 1.3, ON_DEVICE: 0.4,
+    }),
+    "prefill": Quantity("seconds", _log(2e-3), {
+        TYPE: 2.0, CLASS: 0.65, VENDOR: 1.1, RUNTIME: 0.8, ON_DEVICE: 0.8,
+    }),
+    "launch": Quantity("seconds", _log(3e-6), {TYPE: 0.6, RUNTIME: 0.75}),
+    "state_launch": Quantity("seconds", _log(2e-5), {TYPE: 1.4, RUNTIME: 1.7, ON_DEVICE: 0.35}),
+}  # fmt: skip
+
+_PATHS = (
+    ("float", ("16-bit", "32-bit", "fp32", "8-bit")),
+    ("blocks", ("Q4_0", "Q8_0", "Q4_1")),
+    ("k", ("Q4_K", "Q5_K", "Q6_K")),
+    ("rare", ("Q5_0", "Q5_1", "Q2_K", "Q3_K", "IQ", "TQ")),
+)
+
+
+def path(storage: str) -> str:
+    """Return the family of kernels that unpack a way of storing weights.
+
+    Runtimes write fast kernels for a few block types, and fall back to slow ones for the rest; so a
+    type that no row of a runtime used behaves like its family.
+    """
+    for name, members in _PATHS:
+        if storage.startswith(members):
+            return name
+    return "groups"
+
+
+_SLOW_UNPACKING = ("cpu", "npu", "llama.cpp-cpu", "llama.cpp-hexagon", "llama.cpp-opencl", "t-mac")
+_CALM = 0.35
+
+
+def calm(level: Level, key: str) -> float:
+    """Return by how much smaller than its level's an effect is likely to be.
+
+    How weights are stored moves CPUs, NPUs and OpenCL far more than GPUs, which unpack in registers
+    while they wait for memory.
+    """
+    if not {"path", "storage"} & set(level):
+        return 1.0
+    who = key.split("|")[level.index("runtime") if "runtime" in level else 0]
+    return 1.0 if who in _SLOW_UNPACKING else _CALM
+
+
+def keys(settings: Mapping[str, Sequence[str]], level: Level) -> list[str]:
+    """Return the name of each setting's effect at a level."""
+    return ["|".join(values) for values in zip(*(settings[name] for name in level), strict=True)]

@@ -1,0 +1,147 @@
+"""Runtimes: the software that runs a model, and what it decides about the arithmetic.
+
+A runtime, with the programming interface that it drives the processor through, fixes in which
+number format products run, how it stores the embedding and the head beside quantised layers, and
+in how large pieces it reads a prompt. Those are facts of its code, read in 2025 and 2026; how fast
+its kernels are is fitted (`roofline.efficiency`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from spec_files import SpecError, did_you_mean
+
+__all__ = ["RUNTIMES", "Runtime", "runtime", "runtime_of"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One runtime on one programming interface.
+
+    name: unique; title: for people; processors: types of processor that it runs on. pattern: what
+    its name matches in a table of measurements, lower case. interface: the same for the backend's
+    name; empty for any. arithmetic: formats in which products of quantised weights run, best first,
+    of which a processor uses the first that it has a peak for; empty where operands decide.
+    head: format of embedding and head beside 4-bit layers whose label says nothing about them;
+    empty for 16 bits. group: format of 4-bit layers whose label states no group; empty for groups
+    of 128. chunk: prompt tokens per forward pass; 0 for all at once. empty_cache: whether its
+    benchmark measures decoding from an empty cache, apart from the prompt.
+    """
+
+    name: str
+    title: str
+    processors: tuple[str, ...]
+    pattern: str
+    interface: str = ""
+    arithmetic: tuple[str, ...] = ()
+    half: tuple[str, ...] = ()
+    head: str = ""
+    group: str = ""
+    chunk: int = 0
+    empty_cache: bool = False
+
+
+_LLAMA = r"llama\.cpp|llama\.rn|ollama|llamafile|lm studio|ik_llama"
+
+
+def _llama(interface: str, pattern: str, kind: str, *arithmetic: str, half: str = "") -> Runtime:
+    return Runtime(
+        name=f"llama.cpp-{interface.lower()}",
+        title=f"llama.cpp, {interface}",
+        processors=(kind,),
+        pattern=_LLAMA,
+        interface=pattern,
+        arithmetic=arithmetic,
+        half=(half,) if half else (),
+        chunk=512,
+        empty_cache=True,
+    )
+
+
+RUNTIMES: tuple[Runtime, ...] = (
+    # llama.cpp multiplies quantised weights with activations in 8 bits on CPUs and CUDA.
+    _llama("CPU", r"^cpu|^gpu/cpu", "cpu", "int8"),
+    _llama("Hexagon", r"npu|hexagon|htp", "npu"),
+    _llama("Vulkan", r"vulkan|igpu", "gpu"),
+    _llama("ROCm", r"rocm|hip", "gpu"),
+    _llama("Metal", r"metal", "gpu"),
+    _llama("OpenCL", r"opencl|adreno", "gpu"),
+    _llama("SYCL", r"sycl", "gpu"),
+    _llama("CUDA", r"cuda", "gpu", "int8", half="fp16acc"),
+    Runtime("vllm", "vLLM", ("gpu",), r"vllm"),
+    Runtime("sglang", "SGLang", ("gpu",), r"sglang"),
+    Runtime("tensorrt-edge-llm", "TensorRT Edge-LLM", ("gpu",), r"tensorrt edge|trt.?edge"),
+    Runtime("tensorrt-llm", "TensorRT-LLM", ("gpu",), r"tensorrt|trt"),
+    Runtime("mlc", "MLC LLM", ("gpu",), r"\bmlc", head="int4-g32-sym", group="int4-g32-sym"),
+    Runtime("tinychat", "TinyChat (AWQ)", ("gpu",), r"tinychat"),
+    Runtime("gpt-fast", "gpt-fast", ("gpu",), r"gpt-fast"),
+    Runtime("exllamav2", "ExLlamaV2", ("gpu",), r"exllama"),
+    Runtime("transformers", "Transformers", ("gpu", "cpu"), r"^hf\b|transformers"),
+    Runtime("tinygrad", "tinygrad", ("gpu",), r"tinygrad"),
+    Runtime("ds4", "ds4", ("gpu",), r"^ds4"),
+    Runtime("mlx", "MLX", ("gpu",), r"\bmlx", head="int4-g64", group="int4-g64"),
+    Runtime("core-ai", "Core AI", ("gpu", "npu"), r"core.?ai", head="int4-g32", group="int4-g32"),
+    Runtime("core-ml", "Core ML", ("npu",), r"core.?ml|anemll", head="int8"),
+    Runtime("apple-fm", "Apple Foundation Models", ("npu",), r"apple.?(fm|foundation)"),
+    Runtime(
+        "litert", "LiteRT-LM", ("gpu", "cpu", "npu"), r"litert", head="int4-g32", group="int4-g32"
+    ),
+    Runtime("mnn", "MNN", ("cpu", "gpu", "npu"), r"\bmnn", head="int8"),
+    Runtime(
+        "executorch", "ExecuTorch", ("cpu", "npu"), r"executorch", head="int8", group="int4-g32"
+    ),
+    Runtime("t-mac", "T-MAC", ("cpu",), r"t-mac", empty_cache=True),
+    Runtime(
+        "genie",
+        "Qualcomm Genie",
+        ("npu",),
+        r"genie|qnn",
+        head="int8",
+        group="int4-channel",
+        chunk=128,
+    ),
+    Runtime("qhexrt", "QHexRT", ("npu",), r"qhexrt"),
+    Runtime("nexa", "NexaML", ("npu",), r"nexa"),
+    Runtime("rkllm", "RKLLM", ("npu",), r"rkllm", head="int8"),
+    Runtime("hailo", "HailoRT GenAI", ("npu",), r"hailo", head="int8"),
+    Runtime("fastflowlm", "FastFlowLM", ("npu",), r"fastflow", head="q8_0"),
+    Runtime("ryzen-ai", "Ryzen AI", ("npu",), r"ryzen ai", head="int8"),
+)
+
+_BY_NAME = {entry.name: entry for entry in RUNTIMES}
+
+# What llama.cpp runs on where a row only says GPU, by the vendor of the GPU.
+_LLAMA_INTERFACE = {
+    "nvidia": "llama.cpp-cuda",
+    "apple": "llama.cpp-metal",
+    "qualcomm": "llama.cpp-opencl",
+}
+
+
+def runtime(name: str) -> Runtime:
+    """Return a runtime by name; SpecError names the nearest."""
+    if name not in _BY_NAME:
+        raise SpecError(f"unknown runtime {name!r}{did_you_mean(name, _BY_NAME)}")
+    return _BY_NAME[name]
+
+
+def runtime_of(framework: str, backend: str, vendor: str) -> Runtime:
+    """Return the runtime that a row of measurements means.
+
+    framework, backend: as the row writes them; vendor: of the processor, which decides the
+    interface of llama.cpp where the row only says GPU. SpecError where no runtime matches.
+    """
+    said, interface = framework.lower(), backend.lower()
+    for entry in RUNTIMES:
+        if re.search(entry.pattern, said):
+            if not entry.interface:
+                return entry
+            if re.search(entry.interface, interface) or (
+                not interface.startswith("cpu") and re.search(entry.interface, said)
+            ):
+                return entry
+    if re.search(_LLAMA, said):
+        return runtime(_LLAMA_INTERFACE.get(vendor, "llama.cpp-vulkan"))
+    raise SpecError(f"no runtime is known by the name {framework!r}")
