@@ -75,20 +75,20 @@ class Pass:
     these two lengths. keys: a number, or (N,) where candidates differ.
     """
 
-    batch: int
-    queries: int
-    keys: Array | int
+    batch: float
+    queries: float
+    keys: Array | float
     mask: Mask = "causal"
     logits: Logits = "last"
     attention: Attention = "fused"
 
     @property
-    def tokens(self) -> int:
+    def tokens(self) -> float:
         """New tokens in the whole batch."""
         return self.batch * self.queries
 
     @property
-    def logit_tokens(self) -> int:
+    def logit_tokens(self) -> float:
         """Tokens whose logits are computed."""
         return self.tokens if self.logits == "all" else self.batch
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from roofline.operators.cost import Operator
 
 Array = np.ndarray
+Passes = list[tuple[Pass, float]]
+"""Passes over a prompt or an answer, and how often each is made."""
 FIELDS = (
     "flops",
     "products",
@@ -83,11 +85,11 @@ def _peaks(cases: Cases, kinds: Array) -> Array:
     return np.stack([by_kind.get(kind, by_kind["weights"]) for kind in kinds], axis=1)
 
 
-def _decode(keys: Array, batch: float) -> list[tuple[Pass, float]]:
+def _decode(keys: Array, batch: float) -> Passes:
     return [(Pass(batch, 1, keys), 1.0)]
 
 
-def _prefill(part: Array, batch: float, prompt: float, depth: float, chunk: float) -> list:
+def _prefill(part: Array, batch: float, prompt: float, depth: float, chunk: float) -> Passes:
     """The whole prompt at once; with it, the pieces in which its weights are read."""
     passes = [(Pass(batch, prompt, depth + prompt), 1.0)]
     if 0 < chunk < prompt:
@@ -96,7 +98,7 @@ def _prefill(part: Array, batch: float, prompt: float, depth: float, chunk: floa
 
 
 def _demand(
-    cases: Cases, operators: list[Operator], columns: list[Array], passes: Callable[..., list]
+    cases: Cases, operators: list[Operator], columns: list[Array], passes: Callable[..., Passes]
 ) -> Demand:
     shape = (len(cases), len(operators))
     found = {name: np.zeros(shape) for name in FIELDS}

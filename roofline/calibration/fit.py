@@ -33,7 +33,7 @@ class _Design:
         self.index: dict[str, Array] = {}
         for quantity, form in FORM.items():
             parts = work.parts(quantity)
-            for part, settings in parts.items():
+            for part in parts:
                 self.index[f"{quantity}.{part}"] = np.full((len(used), len(form.levels)), -1)
             for column, (level, spread) in enumerate(form.levels.items()):
                 named = {part: np.array(keys(settings, level)) for part, settings in parts.items()}
@@ -74,7 +74,10 @@ def fit(
     design = _Design(work, used, spreads or {})
     theta = np.zeros(len(design.names))
     if start is not None:
-        theta[:] = [start.values.get(q, {}).get(l, {}).get(key, 0.0) for q, l, key in design.names]
+        theta[:] = [
+            start.values.get(quantity, {}).get(level, {}).get(key, 0.0)
+            for quantity, level, key in design.names
+        ]
     theta = _settle(work, design, used, iterations, theta)
     values: dict[str, dict[Level, dict[str, float]]] = {}
     for (quantity, level, key), value in zip(design.names, theta, strict=True):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hardware_specs.device import Calibration
+from hardware_specs.device import Calibration, Source
 from hardware_specs.measurements.rows import load_rows
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
@@ -81,9 +82,20 @@ def fit_device(device: Device, rows: pd.DataFrame) -> Fitted:
         at &= cases.settings["runtime"] == runtime
         made = calibrated(made, str(key), str(runtime), effects=effects)
         one = {name: words[np.flatnonzero(at)[:1]] for name, words in work.settings.items()}
+        made = _own_source(made, int(at.sum()), str(runtime))
         made = _with_intervals(made, str(key), effects, one, uncertainty(work, effects, one))
         used[f"{key} under {runtime}"] = int(at.sum())
     return Fitted(made, used, left_out)
+
+
+def _own_source(device: Device, rows: int, runtime: str) -> Device:
+    """Say of the fitted numbers that these rows stand behind them, and when."""
+    source = Source(
+        title=f"Efficiencies fitted to {rows} rows under {runtime}, published ones behind them",
+        where="roofline calibrate",
+        date=date.today().isoformat(),
+    )
+    return device.model_copy(update={"sources": {**device.sources, "calibration": source}})
 
 
 def _check(device: Device, rows: pd.DataFrame) -> None:
@@ -96,13 +108,11 @@ def _check(device: Device, rows: pd.DataFrame) -> None:
 
 def _data_sheet(device: Device) -> Device:
     """The device without the efficiencies that its profile states: they are to be fitted."""
-    nothing = {
-        name: None
-        for name in (
-            "efficiency", "kernel_launch", "step_overhead", "prefill_overhead", "state_launch",
-            "compute_half_size", "memory_half_size", "calibration",
-        )
-    }  # fmt: skip
+    fitted = (
+        "efficiency", "kernel_launch", "step_overhead", "prefill_overhead", "state_launch",
+        "compute_half_size", "memory_half_size", "tile", "calibration",
+    )  # fmt: skip
+    nothing = dict.fromkeys(fitted)
     processors = {key: unit.model_copy(update=nothing) for key, unit in device.processors.items()}
     return device.model_copy(update={"processors": processors})
 
@@ -128,6 +138,7 @@ _FIELDS = {
     "memory": "memory",
     "cache": "cache",
     "half_size": "compute_half_size",
+    "tile": "tile",
     "launch": "kernel_launch",
     "state_launch": "state_launch",
     "step": "step_overhead",
@@ -146,7 +157,8 @@ def _with_intervals(
     """Put the 90 % interval of each fitted quantity beside it, and name what was not fitted."""
     unit = device.processors[key]
     efficiency = unit.efficiency
-    changed, inside = {}, {}
+    changed: dict[str, Any] = {}
+    inside: dict[str, Any] = {}
     for quantity, field in _FIELDS.items():
         figure = getattr(efficiency, field, None) or getattr(unit, field, None)
         if figure is None:
@@ -163,7 +175,8 @@ def _with_intervals(
         (inside if hasattr(efficiency, field) else changed)[field] = found
     unsettled = tuple(q for q, (after, before) in spread.items() if after > SETTLED * before)
     known = unit.calibration
-    assert known is not None and efficiency is not None
+    assert known is not None
+    assert efficiency is not None
     changed["efficiency"] = efficiency.model_copy(update=inside)
     changed["calibration"] = Calibration(**{**known.model_dump(), "not_fitted": unsettled})
     units = {**device.processors, key: unit.model_copy(update=changed)}

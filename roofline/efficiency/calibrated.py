@@ -175,10 +175,13 @@ def _filled(
         return float(values[name][_PLAIN])
 
     def share(value: float) -> Share:
-        return Share(value=float(value), **said)
+        return Share(value=float(f"{value:.4g}"), **said)
+
+    def ratio(name: str) -> Ratio:
+        return Ratio(value=float(f"{plain(name):.4g}"), **said)
 
     def duration(name: str) -> Duration:
-        return Duration.model_validate({"value": f"{plain(name)!r} s", **said})
+        return Duration.model_validate({"value": f"{plain(name):.4g} s", **said})
 
     compute, memory = plain("compute"), plain("memory")
     found: dict[str, Any] = {
@@ -193,11 +196,13 @@ def _filled(
             experts=share(memory * plain("experts")),
             cache=share(plain("cache")),
             state=share(plain("state")),
-            cache_repeats=Ratio(value=plain("repeats"), **said),
-            spill=Ratio(value=plain("spill"), **said),
+            cache_repeats=ratio("repeats"),
+            spill=ratio("spill"),
         ),
-        "compute_half_size": Work.model_validate({"value": f"{plain('half_size')!r} FLOP", **said}),
-        "tile": Ratio(value=plain("tile"), **said),
+        "compute_half_size": Work.model_validate(
+            {"value": f"{plain('half_size'):.4g} FLOP", **said}
+        ),
+        "tile": ratio("tile"),
         "kernel_launch": duration("launch"),
         "state_launch": duration("state_launch"),
         "step_overhead": duration("step"),
@@ -207,7 +212,7 @@ def _filled(
     watts = _power(settings, effects)
     if watts is not None and unit.active_power is None:
         found["active_power"] = Power.model_validate(
-            {"value": f"{watts!r} W", "scope": power_scope, **said}
+            {"value": f"{watts:.4g} W", "scope": power_scope, **said}
         )
     return found
 

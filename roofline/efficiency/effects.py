@@ -6,7 +6,7 @@ Shipped as `effects.json`, made by `python -m roofline.calibration` from the pub
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -38,7 +38,7 @@ class Effects:
     runtimes: dict[str, int] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
 
-    def eta(self, quantity: str, settings: Mapping[str, Sequence[str]]) -> Array:
+    def eta(self, quantity: str, settings: Mapping[str, Any]) -> Array:
         """Return the quantity of each setting, on the scale of effects, (N,)."""
         total = np.full(len(settings["type"]), FORM[quantity].centre)
         for level, found in self.values.get(quantity, {}).items():

@@ -9,9 +9,9 @@ and one with none is its family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -146,6 +146,6 @@ def calm(level: Level, key: str) -> float:
     return 1.0 if who in _SLOW_UNPACKING else _CALM
 
 
-def keys(settings: Mapping[str, Sequence[str]], level: Level) -> list[str]:
+def keys(settings: Mapping[str, Any], level: Level) -> list[str]:
     """Return the name of each setting's effect at a level."""
     return ["|".join(values) for values in zip(*(settings[name] for name in level), strict=True)]

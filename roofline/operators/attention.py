@@ -95,7 +95,7 @@ def full_output(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
     return _output(full_attention(arch), tensors, step, "full_")
 
 
-def score_pairs(queries: int, keys: Array | float, window: Array | float = np.inf) -> Array:
+def score_pairs(queries: float, keys: Array | float, window: Array | float = np.inf) -> Array:
     """Query-key pairs of one causal sequence: each of the last `queries` positions sees its past.
 
     Position p sees min(p, window) keys, itself included; the sum over positions is closed form.

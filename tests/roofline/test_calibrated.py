@@ -240,7 +240,7 @@ def test_power_is_filled_where_it_was_fitted(effects: Effects):
     )
     device = calibrated(load_device("sd8elite"), "gpu", "mnn", effects=powered)
     power = device.processor("gpu").active_power
-    assert power.value == pytest.approx(20 * np.exp(-1.5))
+    assert power.value == pytest.approx(20 * np.exp(-1.5), rel=1e-3)  # rounded in a profile
     assert power.scope == "whole-device"
     assert calibrated(load_device("sd8elite"), effects=effects).processor().active_power is None
     found = estimate(load_model("qwen3-0.6b"), device, Workload())
