@@ -171,7 +171,7 @@ def sweep(
             all_candidates=all_candidates,
             references=reference,
         )
-        folder = RunFolder.create(out, job.device.name)
+        folder = RunFolder.create(out, Path(device).name.removesuffix(".yaml"))
     _run(job, folder, as_json)
 
 

@@ -27,6 +27,9 @@ __all__ = ["calibrated", "default_runtime", "runtimes_of", "say_basis"]
 WIDE = (0.25, 4.0)
 """Of measured over predicted, where nothing is known of how far they lie apart."""
 
+FEW = 5
+"""Rows of a device that make its runtime the usual one; fewer were somebody's trial."""
+
 _PLAIN = STORAGES.index("16-bit")
 _SOURCE = "calibration"
 
@@ -94,13 +97,14 @@ def default_runtime(device: Device, unit: Processor, effects: Effects | None = N
     able = runtimes_of(unit)
     classes = shipped_classes()
 
-    def most(counted: Callable[[str], bool]) -> str | None:
+    def most(counted: Callable[[str], bool], least: int = 1) -> str | None:
         votes: Counter[str] = Counter()
         for key, rows in counts.items():
             name, kind, entry = key.split("|")
             if kind == unit.type and entry in able and rows > 0 and counted(name):
                 votes[entry] += rows
-        return min(votes, key=lambda entry: (-votes[entry], entry)) if votes else None
+        best = min(votes, key=lambda entry: (-votes[entry], entry)) if votes else None
+        return best if best is not None and votes[best] >= least else None
 
     def kin(name: str, maker: bool = False) -> bool:
         family = classes[name][1].get(unit.type, "") if name in classes else ""
@@ -112,7 +116,7 @@ def default_runtime(device: Device, unit: Processor, effects: Effects | None = N
         return name in classes and classes[name][0] == device.kind
 
     return (
-        most(lambda name: name == device.name)
+        most(lambda name: name == device.name, FEW)
         or most(lambda name: kin(name) and alike(name))
         or most(kin)
         or most(lambda name: kin(name, maker=True) and alike(name))

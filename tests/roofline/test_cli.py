@@ -175,7 +175,7 @@ class TestSweep:
     def test_writes_the_whole_folder(self, capsys):
         assert run([*SWEEP, "--json"]) == 0
         printed = json.loads(capsys.readouterr().out)
-        folder = Path("sweep-sd8elite")
+        folder = Path("sweep-phone")
         assert Path(printed["front"]) == folder / "front.csv"
         names = {p.name for p in folder.iterdir()}
         assert names == {
@@ -275,9 +275,9 @@ class TestSweep:
         assert "not empty" in refused(capsys, [*SWEEP, "-o", "mine"])
         assert run(SWEEP) == 0
         assert run(SWEEP) == 0
-        assert Path("sweep-sd8elite-2/front.csv").exists()
+        assert Path("sweep-phone-2/front.csv").exists()
         capsys.readouterr()
-        assert "complete" in refused(capsys, ["sweep", "--resume", "sweep-sd8elite"])
+        assert "complete" in refused(capsys, ["sweep", "--resume", "sweep-phone"])
 
     @pytest.mark.parametrize(
         ("extra", "words"),
