@@ -2,7 +2,7 @@
 
 import typer
 
-from roofline.cli import calibrate, compare, estimate, listings, probe, sweep, validate
+from roofline.cli import budget, calibrate, compare, estimate, listings, probe, sweep, validate
 
 app = typer.Typer(
     name="roofline",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
+app.command("budget")(budget.budget)
 app.command("probe")(probe.probe)
 app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)

@@ -1,23 +1,26 @@
 """What a loss law is, and how one is found by its name.
 
-A law is a form (one module of this folder, one subclass of `Law`) and coefficients (a YAML file
-whose `form` names the module). A new fit of a known form is a YAML file and nothing else.
+A law is a form (one module of `forms/`, one subclass of `Law`) and coefficients (a YAML file whose
+`form` names the module; the shipped ones are in `published/`). A new fit of a known form is a YAML
+file and nothing else.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from arch_space.architectures import Architectures
+from roofline.laws import forms
+from roofline.laws.variables import variable
 from spec_files import SpecError, did_you_mean, find_spec, read_yaml, validate_spec
 from spec_files.model import Spec
 
@@ -25,7 +28,7 @@ Array = np.ndarray
 Value = float | Array
 Interval = tuple[float, float]
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "published"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,45 @@ def reasons(limits: Iterable[Limit], candidates: int) -> list[str]:
     return ["; ".join(each) for each in told]
 
 
+@dataclass(frozen=True)
+class Coefficient:
+    """What a fit needs to know of a coefficient; stands beside its type: `Annotated[float, ...]`.
+
+    start: where starts of a fit are drawn from. bounds: where it stays. log: whether both are meant
+    on the logarithmic scale, on which a positive coefficient is searched.
+    """
+
+    start: tuple[float, float]
+    bounds: tuple[float, float]
+    log: bool = True
+
+
+class Uncertainty(Spec):
+    """How far the coefficients of a law, and single runs, lie from what was fitted."""
+
+    coefficients: tuple[str, ...]
+    scale: tuple[Literal["log", "linear"], ...]
+    """The scale of each coefficient that its spread is stated on."""
+    covariance: tuple[tuple[float, ...], ...]
+    """Of the coefficients, on those scales, (p, p)."""
+    residual: float = Field(ge=0)
+    """Standard deviation of ln(measured loss / law) of one run."""
+    basis: str
+    """How it was found."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        size = len(self.coefficients)
+        if len(self.scale) != size or any(len(row) != size for row in self.covariance):
+            raise SpecError(f"covariance and scale must be of {size} coefficients")
+        if len(self.covariance) != size:
+            raise SpecError(f"covariance has {len(self.covariance)} rows for {size} coefficients")
+        matrix = np.array(self.covariance).reshape(size, size)
+        if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-12):
+            raise SpecError("covariance is not symmetric")
+        return self
+
+
 class Law(Spec, ABC):
     """A published fit: from a table of candidates to the loss each would reach after training.
 
@@ -78,10 +120,15 @@ class Law(Spec, ABC):
     """
 
     free_tokens: ClassVar[bool] = False  # whether the law can be asked about other token counts
+    variables: ClassVar[tuple[str, ...]]
+    """What the formula sees, in the order of `at`; names of `roofline.laws.variables`."""
+    covers: ClassVar[frozenset[str]] = frozenset()
+    """Columns, such as `weight_format`, whose effect the formula holds: no penalty is added."""
+    unit: ClassVar[str] = "nats per token"
 
     name: str
     form: str
-    """Module of `roofline.laws` that holds the formula."""
+    """Module of `roofline.laws.forms` that holds the formula."""
     title: str
     source: str
     date: str
@@ -91,10 +138,68 @@ class Law(Spec, ABC):
     """Training tokens that the losses belong to."""
     sd: float | None = Field(default=None, ge=0)
     """Error of a predicted difference between two candidates, nats; None where not measured."""
+    uncertainty: Uncertainty | None = None
+    """Spread of the coefficients; None where nobody has published it and no runs are at hand."""
 
     @abstractmethod
+    def at(self, *variables: Any) -> Value:
+        """Return the loss at the law's own variables; they broadcast, with coefficients too."""
+
+    def variables_of(self, arch: Architectures) -> tuple[Array, ...]:
+        """Return the law's variables of N candidates, each (N,) or (1,)."""
+        return tuple(variable(name, arch, self.tokens) for name in self.variables)
+
     def loss(self, arch: Architectures) -> Array:
-        """Return nats per token, (N,), before compression."""
+        """Return the loss before compression, (N,); (draws, N) of a law with `draws`."""
+        found = np.asarray(self.at(*self.variables_of(arch)))
+        return np.broadcast_to(found, (*found.shape[:-1], len(arch)))
+
+    def specs(self) -> dict[str, Coefficient]:
+        """Return what a fit needs to know of each coefficient, by name."""
+        return self.fields_fitted()
+
+    @classmethod
+    def fields_fitted(cls) -> dict[str, Coefficient]:
+        """Return the fields that are coefficients of the formula, by name."""
+        return {
+            name: mark
+            for name, field in cls.model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, Coefficient)
+        }
+
+    def coefficients(self) -> dict[str, float]:
+        """Return the fitted numbers, by name."""
+        return {name: getattr(self, name) for name in self.specs()}
+
+    def with_coefficients(self, values: Mapping[str, Value]) -> Self:
+        """Return the law with other coefficients, arrays allowed; nothing is checked."""
+        return self.model_copy(update=dict(values))
+
+    def draws(self, count: int, seed: int = 0) -> Self:
+        """Return the law with coefficients drawn from its uncertainty, (count, 1) each.
+
+        Its losses are then (count, N). Draws stay within the bounds of a fit. SpecError where the
+        law's uncertainty is not known.
+        """
+        spread = self.uncertainty
+        if spread is None:
+            raise SpecError(f"law {self.name!r} has no published uncertainty of its coefficients")
+        specs, mean = self.specs(), self.coefficients()
+        centre = np.array(
+            [
+                np.log(mean[name]) if scale == "log" else mean[name]
+                for name, scale in zip(spread.coefficients, spread.scale, strict=True)
+            ]
+        )
+        random = np.random.default_rng(seed)
+        covariance = np.array(spread.covariance)
+        drawn = random.multivariate_normal(centre, covariance, count, method="eigh")
+        values: dict[str, Value] = {}
+        for column, (name, scale) in enumerate(zip(spread.coefficients, spread.scale, strict=True)):
+            value = np.exp(drawn[:, column]) if scale == "log" else drawn[:, column]
+            values[name] = np.clip(value, *specs[name].bounds)[:, None]
+        return self.with_coefficients(values)
 
     @abstractmethod
     def limits(self, arch: Architectures) -> Iterable[Limit]:
@@ -141,15 +246,20 @@ def law_from(
 
     Raises SpecError for an unknown form or coefficient.
     """
-    forms = _forms()
+    known = law_forms()
     form = data.get("form") if isinstance(data, dict) else None
-    if form not in forms:
-        raise SpecError(f"{where}: unknown form of law {form!r}{did_you_mean(str(form), forms)}.")
-    return validate_spec(data, forms[form], where, lines)
+    if form not in known:
+        raise SpecError(f"{where}: unknown form of law {form!r}{did_you_mean(str(form), known)}.")
+    return validate_spec(data, known[form], where, lines)
 
 
-def _forms() -> dict[str, type[Law]]:
-    """Every subclass of Law in this folder, by the name of its module."""
-    for module in iter_modules([str(FOLDER)]):
-        import_module(f"{__package__}.{module.name}")
-    return {form.__module__.rpartition(".")[2]: form for form in Law.__subclasses__()}
+def law_forms() -> dict[str, type[Law]]:
+    """Return every form, by the name of its module in `forms/`."""
+    found = {}
+    for module in iter_modules(forms.__path__):
+        path = f"{forms.__name__}.{module.name}"
+        for member in vars(import_module(path)).values():
+            own = isinstance(member, type) and member.__module__ == path
+            if own and issubclass(member, Law):
+                found[module.name] = member
+    return found

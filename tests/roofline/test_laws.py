@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from arch_space.architectures import Architectures
-from roofline.laws import law_names, load_law, out_of_range_reasons, predict
-from roofline.laws.codesign import CodesignLaw, variables
+from roofline.laws import law_names, load_law, out_of_range_reasons, predict, variables
+from roofline.laws.forms.codesign import CodesignLaw
 from roofline.laws.law import FOLDER
 from spec_files import SpecError
 
@@ -162,18 +162,18 @@ def test_integer_and_float_columns_agree(codesign):
     small = {"layers": np.int8(24), "kv_heads": np.int8(2), "head_size": np.int8(64)}
     mixed = model(**small, experts=np.int8(16), experts_per_token=np.int8(2), expert_width=2432)
     assert codesign.loss(mixed) == pytest.approx(codesign.loss(mixed.as_float()), rel=1e-14)
-    assert variables(mixed).cached == 128
+    assert variables.cached_width(mixed) == 128
 
 
 def test_shared_experts_and_dense_layers_enter_and_are_flagged(codesign):
     moe = {"experts": 15, "experts_per_token": 1, "expert_width": 896}
     shared = model(**moe, shared_experts=1)
-    assert variables(shared).expansion == 2
-    assert variables(shared).activation == 2 / 16
+    assert variables.expansion(shared) == 2
+    assert variables.activation(shared) == 2 / 16
     mixed = model(**moe, dense_layers=6)  # a quarter of the layers
-    assert variables(mixed).expansion == pytest.approx((0.75 * 896 + 0.25 * 4864) / 896)
+    assert variables.expansion(mixed) == pytest.approx((0.75 * 896 + 0.25 * 4864) / 896)
     stored = 0.75 * 15 * 896 + 0.25 * 4864
-    assert variables(mixed).activation == pytest.approx((0.75 * 896 + 0.25 * 4864) / stored)
+    assert variables.activation(mixed) == pytest.approx((0.75 * 896 + 0.25 * 4864) / stored)
     assert codesign.out_of_range_reasons(shared) == ["shared experts"]
     assert codesign.out_of_range_reasons(mixed) == ["leading dense layers"]
 
@@ -234,7 +234,7 @@ def test_reasons_and_range_agree_and_accumulate(codesign):
 
 
 def test_latent_attention_enters_by_its_cached_width():
-    assert variables(model(kv_rank=512, rope_size=64)).cached == 576
+    assert variables.cached_width(model(kv_rank=512, rope_size=64)) == 576
 
 
 def test_tokens_of_the_codesign_law_are_fixed(codesign):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from roofline.laws import load_law
-from roofline.laws.closed_forms import (
+from roofline.budgets.closed_forms import (
     XI_ACTIVE,
     XI_PREFILL,
     Budget,
@@ -20,10 +19,12 @@ from roofline.laws.closed_forms import (
     rho_memory,
     rho_optimum,
     rho_prefill_memory,
+    sensitivities,
     stored_bytes,
     xi_decode,
     xi_stored,
 )
+from roofline.laws import load_law
 
 LAW = load_law("codesign")
 CONTEXT = mean_context(1024, 16)
@@ -210,11 +211,30 @@ def test_sensitivities_against_finite_differences(xi):
     assert xi.slope_gqa(4.0) == pytest.approx(central(lambda gqa: xi.at(2.0, gqa), 4.0))
 
 
-def test_documented_sensitivities_of_rho_and_width():
-    by_rho = central(lambda rho: xi_stored(rho).at(2.0, 4.0), 0.125)
-    assert by_rho == pytest.approx(-3 * 2.0 / 0.125**2)
-    by_width = central(lambda d: xi_decode(d, CONTEXT).at(2.0, 4.0), 1024.0)
-    assert by_width == pytest.approx(-cache_weight(1024.0, 4.0, CONTEXT) / 1024)
+@pytest.mark.parametrize(("b_w", "b_kv"), [(2.0, 2.0), (0.5, 1.0)])
+def test_every_listed_sensitivity_is_the_slope_of_its_cost(b_w, b_kv):
+    d, r, gqa, rho = 1024.0, 2.0, 4.0, 0.125
+
+    def cost(name, **moved):
+        at = {"r": r, "gqa": gqa, "rho": rho, "d": d} | moved
+        xi = {
+            "prefill": XI_PREFILL,
+            "active": XI_ACTIVE,
+            "stored": xi_stored(at["rho"]),
+            "decode": xi_decode(at["d"], CONTEXT, b_w, b_kv),
+        }[name]
+        return xi.at(at["r"], at["gqa"])
+
+    here = {"r": r, "gqa": gqa, "rho": rho, "d": d}
+    found = sensitivities(d, r, gqa, rho, CONTEXT, b_w, b_kv)
+    assert len(found) == 10
+    for name, slope in found.items():
+        what, by = name.split(" by ")
+        expected = central(lambda x, w=what, b=by: cost(w, **{b: x}), here[by])
+        assert slope == pytest.approx(expected, rel=1e-6), name
+    assert found["prefill by gqa"] == -4 / 16
+    assert found["stored by rho"] == -3 * 2.0 / 0.125**2
+    assert found["decode by d"] == -2 * CONTEXT * b_kv / (4 * 1024.0**2 * b_w)
 
 
 def test_budgets_undo_times():

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roofline.laws.codesign import CodesignLaw
+from roofline.laws.forms.codesign import CodesignLaw
 from roofline.laws.law import Array, Value
 
 
@@ -66,6 +66,35 @@ def cache_weight(
 ) -> Value:
     """Delta: reading the cache of a layer, in units of d^2 weights."""
     return 2.0 * context * b_kv / (gqa * d * b_w)
+
+
+def sensitivities(
+    d: Value,
+    r: Value,
+    gqa: Value,
+    rho: Value,
+    context: Value,
+    b_w: Value = 2.0,
+    b_kv: Value = 2.0,
+) -> dict[str, Value]:
+    """Every derivative of a layer's cost that the paper lists, in units of d^2, by name.
+
+    `prefill`, `active`, `stored` and `decode` are xi_F, xi_Wdec, xi_Wall and xi_Weff: the FLOPs of
+    a token, the weights that it reads, those that are stored, and what it reads with its cache.
+    """
+    stored, decode = xi_stored(rho), xi_decode(d, context, b_w, b_kv)
+    return {
+        "prefill by r": XI_PREFILL.slope_r(),
+        "prefill by gqa": XI_PREFILL.slope_gqa(gqa),
+        "active by r": XI_ACTIVE.slope_r(),
+        "active by gqa": XI_ACTIVE.slope_gqa(gqa),
+        "stored by r": stored.slope_r(),
+        "stored by gqa": stored.slope_gqa(gqa),
+        "stored by rho": -3.0 * r / np.square(rho),
+        "decode by r": decode.slope_r(),
+        "decode by gqa": decode.slope_gqa(gqa),
+        "decode by d": -cache_weight(d, gqa, context, b_w, b_kv) / d,
+    }
 
 
 def mean_context(prompt: Value, generate: Value) -> Value:
@@ -152,33 +181,49 @@ class Optimum(NamedTuple):
     loss: Value
 
 
+def best_expansion(law: CodesignLaw, budget: Budget, d: Value, rho: Value, cost: Value) -> Value:
+    """r* under one binding budget, given the layer's cost C at the optimum.
+
+    r*^(a_r + 1) = a_r Dt X^a_l / (a_l k_l C_r C^(a_l - 1) u^a_l d^b2), where X is the budget, u its
+    bytes or FLOPs a unit of C, and Dt = k_rho rho^a_rho d^(b2 - b1) + k_d. With C_r = 6, 3 and
+    3 / rho these are the paper's three forms, for prefill, decode and memory.
+    """
+    dt = law.k_rho * rho**law.a_rho * d ** (law.b2 - law.b1) + law.k_d
+    price = _price(law, budget, d, cost)
+    return (law.a_r * dt * cost / (price * budget.xi.ffn * d**law.b2)) ** (1 / (law.a_r + 1))
+
+
+def best_grouping(law: CodesignLaw, budget: Budget, d: Value, cost: Value) -> Value:
+    """gqa* under one binding budget, given the layer's cost C at the optimum; may be below 1.
+
+    gqa*^(a_m + 1) = a_l k_l C_gqa C^(a_l - 1) u^a_l d^a_m / (a_m k_m X^a_l); C_gqa is 4, 2 + delta
+    (the cache at gqa 1) and 2 for prefill, decode and memory.
+    """
+    price = _price(law, budget, d, cost)
+    scale = price * budget.xi.shared * d**law.a_m / (cost * law.a_m * law.k_m)
+    return scale ** (1 / (law.a_m + 1))
+
+
+def _price(law: CodesignLaw, budget: Budget, d: Value, cost: Value) -> Value:
+    """Nats that one part in e of the budget is worth: a_l k_l / l*^a_l, for depth takes it all."""
+    layers = budget.amount / (np.square(d) * budget.unit * cost)
+    return law.a_l * law.k_l * layers**-law.a_l
+
+
 def optimum(law: CodesignLaw, budget: Budget, d: Value, rho: Value) -> Optimum:
     """Return l*, r*, gqa* and their loss under a binding budget, at a width and activation rate.
 
-    With C = C_0 + C_gqa / gqa + C_r r the cost of a layer and X the budget, the conditions read
-    r^(a_r + 1) = a_r Dt X^a_l / (a_l k_l C_r C^(a_l - 1) d^b2) and
-    gqa^(a_m + 1) = a_l k_l C_gqa C^(a_l - 1) d^a_m / (a_m k_m X^a_l),
-    Dt = k_rho rho^a_rho d^(b2 - b1) + k_d. They are implicit through C alone, so one iteration over
-    it settles both; each step shrinks the error by (a_l - 1) / (a_m + 1) = .6 or better.
-    gqa is unconstrained and may come out below 1.
+    r* and gqa* are implicit through the cost of a layer alone, so one iteration over it settles
+    both; each step shrinks the error by (a_l - 1) / (a_m + 1) = .6 or better. gqa is unconstrained
+    and may come out below 1.
     """
-    unit = np.square(d) * budget.unit
-    xi, amount = budget.xi, budget.amount
-    dt = law.k_rho * rho**law.a_rho * d ** (law.b2 - law.b1) + law.k_d
-    depth = law.a_l * law.k_l * (unit / amount) ** law.a_l
-    r_free = law.a_r * dt / (depth * xi.ffn * d**law.b2)
-    gqa_free = depth * xi.shared * d**law.a_m / (law.a_m * law.k_m)
-
-    def shape(cost: Value) -> tuple[Value, Value]:
-        power = cost ** (law.a_l - 1.0)
-        return (r_free / power) ** (1 / (law.a_r + 1)), (gqa_free * power) ** (1 / (law.a_m + 1))
-
-    cost = xi.at(1.0, 1.0)
+    cost = budget.xi.at(1.0, 1.0)
     for _ in range(100):
-        last, cost = cost, xi.at(*shape(cost))
+        r = best_expansion(law, budget, d, rho, cost)
+        gqa = best_grouping(law, budget, d, cost)
+        last, cost = cost, budget.xi.at(r, gqa)
         if np.allclose(cost, last, rtol=1e-14, atol=0.0):
             break
-    r, gqa = shape(cost)
     layers = budget.layers(d, r, gqa)
     return Optimum(layers, r, gqa, law.at(layers, d, r, rho, d / gqa))
 

@@ -12,9 +12,9 @@ from scipy.optimize import minimize
 
 from arch_space.architectures import Architectures
 from hardware_specs import load_device
+from roofline.budgets.closed_forms import Budget, optimum, rho_memory
 from roofline.engine import estimate
 from roofline.laws import load_law
-from roofline.laws.closed_forms import Budget, optimum, rho_memory
 from roofline.workload import Workload
 
 LAW = load_law("codesign")

@@ -9,12 +9,12 @@ Source: arXiv 2203.15556, approach 3, and its replication, arXiv 2404.10102.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from arch_space.architectures import Architectures
-from roofline.laws.law import Array, Interval, Law, Limit, Value, between
+from roofline.laws.law import Coefficient, Interval, Law, Limit, Value, between
 from roofline.laws.sizes import parameters
 from spec_files.model import Spec
 
@@ -30,17 +30,14 @@ class ChinchillaLaw(Law):
     """Approach 3 of Hoffmann et al.; N is every stored parameter, embeddings included."""
 
     free_tokens: ClassVar[bool] = True
+    variables: ClassVar[tuple[str, ...]] = ("parameters", "tokens")
 
-    e: float
-    a: float
-    b: float
-    alpha: float
-    beta: float
+    e: Annotated[float, Coefficient((0.1, 3.0), (1e-3, 10.0))]
+    a: Annotated[float, Coefficient((1.0, 1e5), (1e-4, 1e9))]
+    b: Annotated[float, Coefficient((1.0, 1e5), (1e-4, 1e12))]
+    alpha: Annotated[float, Coefficient((0.1, 1.0), (1e-3, 3.0))]
+    beta: Annotated[float, Coefficient((0.1, 1.0), (1e-3, 3.0))]
     range: Range
-
-    def loss(self, arch: Architectures) -> Array:
-        """Return nats per token, (N,)."""
-        return np.asarray(self.at(parameters(arch), self.tokens))
 
     def at(self, parameters: Value, tokens: Value) -> Value:
         """Return the loss at the law's own variables; they broadcast."""

@@ -8,58 +8,14 @@ Source: arXiv 2602.10377. The only law here that sees every knob that the roofli
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from arch_space.architectures import Architectures
-from roofline.laws.law import Array, Interval, Law, Limit, Value, between
+from roofline.laws.law import Coefficient, Interval, Law, Limit, Value, between
+from roofline.laws.variables import cached_width, expansion
 from spec_files.model import Spec
-
-
-class Variables(NamedTuple):
-    """What the law sees of a candidate, each (N,) or (1,)."""
-
-    layers: Array
-    width: Array
-    expansion: Array
-    """r: inner width of the FFN that a token meets, all its experts together, over the width."""
-    activation: Array
-    """rho: share of the stored FFN that a token meets; 1 where dense."""
-    cached: Array
-    """d_m: width of the cached keys (and of the values)."""
-
-
-def variables(arch: Architectures) -> Variables:
-    """Return the law's five variables.
-
-    Shared experts count as active and as stored: rho is activated over stored width. Leading dense
-    layers enter by the mean over layers. An FFN of two matrices counts for 2/3 of its width, which
-    equates parameters: the law was fitted on three. MLA enters by its cached width, rotary part
-    included. The last four lie outside the fitted data and are flagged by `CodesignLaw.limits`.
-    """
-    width = arch.width.astype(float)
-    active, activation = arch.ffn_width.astype(float), np.ones(1)
-    moe = arch.experts > 1
-    if moe.any():
-        met = np.add(arch.experts_per_token, arch.shared_experts, dtype=float)
-        stored = np.add(arch.experts, arch.shared_experts, dtype=float)
-        routed = met * arch.expert_width
-        activation = np.where(moe, met / stored, 1.0)
-        if arch.dense_layers.any():
-            dense = arch.dense_layers / arch.layers
-            routed = routed + dense * (arch.ffn_width - routed)
-            held = stored * arch.expert_width
-            held = np.where(moe, held + dense * (arch.ffn_width - held), 1.0)
-            activation = np.where(moe, routed / held, 1.0)
-        active = np.where(moe, routed, active)
-    expansion = active / width
-    if not arch.gated.all():
-        expansion = expansion * np.where(arch.gated, 1.0, 2 / 3)
-    cached = np.multiply(arch.kv_heads, arch.head_size, dtype=float)
-    if (latent := arch.kv_rank > 0).any():
-        cached = np.where(latent, arch.kv_rank + arch.rope_size, cached)
-    return Variables(arch.layers, width, expansion, activation, cached)
 
 
 class Range(Spec):
@@ -86,22 +42,22 @@ class CodesignLaw(Law):
     models are overstated: measured ones are .45 of them on Gemstones in range, .34 on all of it.
     """
 
-    k_l: float
-    a_l: float
-    k_rho: float
-    a_rho: float
-    b1: float
-    k_d: float
-    b2: float
-    a_r: float
-    k_m: float
-    a_m: float
-    l_inf: float
-    range: Range
+    variables: ClassVar[tuple[str, ...]] = (
+        "layers", "width", "expansion", "activation", "cached_width",
+    )  # fmt: skip
 
-    def loss(self, arch: Architectures) -> Array:
-        """Return nats per token, (N,)."""
-        return np.broadcast_to(self.at(*variables(arch)), (len(arch),))
+    k_l: Annotated[float, Coefficient((0.1, 100.0), (1e-4, 1e5))]
+    a_l: Annotated[float, Coefficient((0.2, 3.0), (1e-3, 6.0))]
+    k_rho: Annotated[float, Coefficient((1e-3, 1.0), (1e-6, 1e3))]
+    a_rho: Annotated[float, Coefficient((0.2, 3.0), (1e-3, 6.0))]
+    b1: Annotated[float, Coefficient((-1.0, 1.0), (-3.0, 3.0), log=False)]
+    k_d: Annotated[float, Coefficient((1.0, 5e3), (1e-3, 1e7))]
+    b2: Annotated[float, Coefficient((0.2, 2.0), (1e-3, 4.0))]
+    a_r: Annotated[float, Coefficient((0.03, 1.0), (1e-3, 4.0))]
+    k_m: Annotated[float, Coefficient((0.01, 5.0), (1e-4, 1e3))]
+    a_m: Annotated[float, Coefficient((0.01, 1.0), (1e-3, 4.0))]
+    l_inf: Annotated[float, Coefficient((0.5, 3.5), (1e-2, 10.0))]
+    range: Range
 
     def at(
         self, layers: Value, width: Value, expansion: Value, activation: Value, cached: Value
@@ -113,11 +69,11 @@ class CodesignLaw(Law):
 
     def limits(self, arch: Architectures) -> Iterator[Limit]:
         """Yield the edges of the paper's grid, and the parts that no model of it had."""
-        _, width, expansion, _, cached = variables(arch)
+        width, cached = arch.width, cached_width(arch)
         grid = self.range
         yield from between("layers", arch.layers, grid.layers)
         yield from between("width", width, grid.width)
-        yield from between("FFN expansion", expansion, grid.expansion)
+        yield from between("FFN expansion", expansion(arch), grid.expansion)
         yield from between("experts", arch.experts, grid.experts)
         yield from between("experts per token", arch.experts_per_token, grid.experts_per_token)
         yield from between("head size", arch.head_size, grid.head_size)

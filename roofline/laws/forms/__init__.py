@@ -1,0 +1,1 @@
+"""The formulas: one module a form, one subclass of `Law` in it."""
