@@ -94,7 +94,6 @@ _BLOCKS: dict[str, Block] = {
     "Q5_1": _ggml(24, 32, "16-bit"),
     "Q8_0": _ggml(34, 32, "16-bit"),
     "IQ4_NL": _ggml(18, 32, "16-bit"),
-    "MXFP4": _ggml(17, 32, "16-bit"),
     "Q2_K": _ggml(84, 256, "Q4_0"),
     "Q3_K": _ggml(110, 256, "Q4_0"),
     "Q4_K": _ggml(144, 256, "Q5_0"),
@@ -250,7 +249,7 @@ FORMATS: tuple[NumberFormat, ...] = (
     _gguf("q8_0", 8, "Q8_0", "Q8_0", "GGUF Q8_0"),
     _gguf(
         "mxfp4_moe", 4, "Q8_0", "Q8_0", "GGUF MXFP4; feed-forward networks in MXFP4, else Q8_0",
-        up=Choice("MXFP4"), down=Choice("MXFP4"),
+        up=Choice("mxfp4"), down=Choice("mxfp4"),
     ),
     _gguf("tq1_0", 2, "TQ1_0", "Q6_K", "GGUF TQ1_0, ternary; output in Q6_K", "Q4_K"),
     _gguf("tq2_0", 2, "TQ2_0", "Q6_K", "GGUF TQ2_0, ternary; output in Q6_K", "Q4_K"),

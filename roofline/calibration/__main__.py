@@ -18,6 +18,8 @@ def main() -> int:
     from spec_files import SpecError
 
     options = _options(SHIPPED)
+    if options.evidence:
+        return _evidence(options.rows)
     try:
         with show.progress() as tell:
             from roofline.calibration.calibrate import calibrate
@@ -50,12 +52,37 @@ def main() -> int:
     return 0
 
 
+def _evidence(rows: Path | None) -> int:
+    """Print the spreads of effects that the rows speak for, as `form.py` holds them."""
+    from hardware_specs.measurements.rows import load_rows
+    from roofline.calibration.cases import read_cases
+    from roofline.calibration.demand import work_of
+    from roofline.calibration.gates import gate, passed
+    from roofline.calibration.spreads import evidence
+    from roofline.cli import show
+
+    cases = read_cases(load_rows(rows))
+    with show.progress() as tell:
+        found = evidence(
+            passed(work_of(cases), gate(cases)), tell=lambda done, of: tell("evidence", done, of)
+        )
+    show.table(
+        "Spread of the effects of each level",
+        ["quantity", "level", "spread"],
+        [[quantity, " + ".join(level), f"{s:.2f}"] for (quantity, level), s in found.items()],
+    )
+    return 0
+
+
 def _options(shipped: Path) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m roofline.calibration", description=__doc__)
     parser.add_argument("--rows", type=Path, help="a CSV of measurements; the published by default")
     parser.add_argument("-o", "--output", type=Path, default=shipped, help="the effects, as JSON")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of tables and figure")
     parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument(
+        "--evidence", action="store_true", help="only print the spreads that the rows speak for"
+    )
     return parser.parse_args()
 
 

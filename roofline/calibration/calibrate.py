@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardware_specs import load_device, shipped_devices
-from hardware_specs.measurements.rows import PUBLISHED, VERSION, load_rows
+from hardware_specs.measurements.rows import PUBLISHED, VERSION, load_rows, row_flags
 from roofline.calibration import energy
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.crossvalidation import METHODS, PACKAGE, HeldOut, cross_validate
 from roofline.calibration.demand import work_of
 from roofline.calibration.fit import fit
 from roofline.calibration.gates import gate, passed
-from roofline.calibration.intervals import METRICS, intervals, nested_coverage, tails_of
+from roofline.calibration.intervals import METRICS, intervals, nested_coverage, steps_of
 from roofline.efficiency.effects import Effects
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
         for by in ("model", "device")
     }
     kinds = cases.settings["kind"]
+    clean = row_flags(rows)["self_consistent"].to_numpy()[cases.at]
     said = cases.settings
     own = [f"{d}|{t}" for d, t in zip(said["device"], said["type"], strict=True)]
     counted = [name for name, counts in zip(own, used, strict=True) if counts]
@@ -94,7 +96,7 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
     )
     return Calibration(
         effects=effects,
-        table=pd.DataFrame(error_table(held, kinds)),
+        table=pd.DataFrame(error_table(held, kinds, clean)),
         coverage=pd.DataFrame(_coverage(held, kinds)),
         held_out=_held_out(held, cases, rows),
         rejected=[
@@ -111,22 +113,31 @@ def _every(cases: Cases) -> dict[str, Device]:
     return shipped | {device.name: device for device in cases.devices}
 
 
-def error_table(held: dict[str, HeldOut], kinds: Array) -> list[dict[str, Any]]:
-    """Return a row for each fold scheme, metric and kind: median absolute error of each method.
+def error_table(
+    held: dict[str, HeldOut], kinds: Array, clean: Array | None = None
+) -> list[dict[str, Any]]:
+    """Return a row for each fold scheme, metric, kind and selection: each method's median error.
 
-    Of rates: predicted over measured, less one; of energy the same of joules.
+    Of rates: predicted over measured, less one; of energy the same of joules. Where models are held
+    out, of rows whose device the fit knew: the others are told of by the devices. clean: (N,) which
+    rows are of one sequence at full power and agree with themselves, judged beside all rows.
     """
     found = []
-    for by, errors in held.items():
+    selections = {"all": np.ones(len(kinds), dtype=bool)}
+    if clean is not None:
+        selections = {"single stream, full power": clean} | selections
+    for (by, errors), (selection, chosen) in itertools.product(held.items(), selections.items()):
         for metric in METRICS:
-            measured = np.isfinite(errors.errors[PACKAGE][metric])
+            measured = np.isfinite(errors.errors[PACKAGE][metric]) & chosen
+            if by == "model":
+                measured &= errors.known
             for kind in ["all", *np.unique(kinds[measured])]:
                 at = measured & ((kinds == kind) | (kind == "all"))
                 if not at.any():
                     continue
                 row: dict[str, Any] = {
-                    "held out": f"whole {by}s", "metric": metric, "class": str(kind),
-                    "rows": int(at.sum()),
+                    "held out": f"whole {by}s", "rows of": selection, "metric": metric,
+                    "class": str(kind), "rows": int(at.sum()),
                 }  # fmt: skip
                 for method in METHODS:
                     e = relative(errors.errors[method][metric][at], metric)
@@ -153,8 +164,8 @@ def _coverage(held: dict[str, HeldOut], kinds: Array) -> list[dict[str, Any]]:
             errors = one.errors[PACKAGE][metric]
             if by == "model":  # a device that the fit did not know is of the other basis
                 errors = np.where(one.known, errors, np.nan)
-            tails = tails_of(errors, one.fold, kinds)
-            shares = nested_coverage(errors, one.fold, kinds, tails, seed=1)
+            steps = steps_of(errors, one.fold, kinds)
+            shares = nested_coverage(errors, one.fold, kinds, steps, seed=1)
             found += [
                 {"held out": f"whole {by}s", "metric": metric, "class": kind or "all",
                  "rows": rows, "inside": share}

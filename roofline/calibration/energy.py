@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 SPREADS: dict[Level, float] = {
-    ("scope",): 1.0, ("kind",): 1.0, ("type",): 0.5, ("kind", "type"): 0.5, ("device",): 0.4,
+    ("scope",): 0.5, ("kind",): 0.5, ("type",): 0.5, ("kind", "type"): 0.3, ("device",): 0.4,
     ("device", "runtime"): 0.3,
 }  # fmt: skip
 """Spread of the effects of each level on log watts."""
@@ -34,6 +34,11 @@ NOISE = 0.25
 BANDWIDTH_POWER = 0.7
 """Power of the bandwidth that watts grow with: joules a byte fall slowly as it grows."""
 _ONE = 1e11
+LIMIT_SHARE = 0.9
+"""How far a GPU's stated limit, where it has one, moves its watts from what its bandwidth says.
+Limits of small processors say little: the board around them draws more."""
+SMALL = 40.0
+"""Watts below which a limit is not heeded."""
 
 _SCOPES = (
     ("whole-device", ("battery",)),
@@ -86,11 +91,29 @@ def log_watts(cases: Cases, rows: pd.DataFrame) -> Array:
 
 
 def device_priors(devices: Mapping[str, Device]) -> dict[str, float]:
-    """Return by name what the bandwidth alone says of a device's log watts."""
-    return {
-        name: BANDWIDTH_POWER * float(np.log(device.memory.dram.bandwidth.value / _ONE))
-        for name, device in devices.items()
-    }
+    """Return by name what the data sheet alone says of a device's log watts.
+
+    By its bandwidth and, where it is a GPU with a stated limit, by that limit beside others'.
+    """
+    names = list(devices)
+    by_bandwidth = BANDWIDTH_POWER * np.log(
+        [devices[name].memory.dram.bandwidth.value / _ONE for name in names]
+    )
+    beyond = np.log([_limit(devices[name]) for name in names]) - by_bandwidth
+    stated = np.isfinite(beyond)
+    if stated.any():
+        usual = np.median(beyond[stated])
+        by_bandwidth = by_bandwidth + np.where(stated, LIMIT_SHARE * (beyond - usual), 0.0)
+    return dict(zip(names, by_bandwidth.tolist(), strict=True))
+
+
+def _limit(device: Device) -> float:
+    """Watts that a GPU is limited to; NaN where none is stated, or it is small."""
+    active = device.power.active
+    gpu = device.processors[device.default_processor].type == "gpu"
+    if active is None or active.basis != "nominal" or not gpu:
+        return float("nan")
+    return active.value if active.value >= SMALL else float("nan")
 
 
 def fit_power(

@@ -22,9 +22,14 @@ TAIL = 4.0
 """Degrees of freedom of the residuals: published rows hold mistakes that the gates cannot see."""
 SCALE = {"decode": 0.05, "prefill": 0.08}
 """Scale of the residuals of log time: what repeats of one benchmark differ by."""
+STAGES = ((4.0, 8), (2.0, 8), (1.0, 40))
+"""The scale is first widened by so much, for so many steps: a fit that starts with narrow residuals
+calls rows outliers that better effects would explain, and stays there."""
+PATIENCE = 3
+"""Steps in a row that gain next to nothing before a fit is settled."""
 
 
-class _Design:
+class Design:
     """Which effects act on which row: an index per row and level, for each quantity."""
 
     def __init__(self, work: Work, used: Array, spreads: Mapping[tuple[str, Level], float]):
@@ -51,6 +56,7 @@ class _Design:
         self.precision = 1.0 / np.array(chosen) ** 2
 
     def eta(self, theta: Array) -> dict[str, Array]:
+        """Return every quantity of every row on the scale of effects, (N,) by part."""
         padded = np.append(theta, 0.0)
         return {
             name: FORM[name.split(".")[0]].centre + padded[index].sum(axis=1)
@@ -61,7 +67,6 @@ class _Design:
 def fit(
     work: Work,
     used: Array | None = None,
-    iterations: int = 60,
     spreads: Mapping[tuple[str, Level], float] | None = None,
     start: Effects | None = None,
 ) -> Effects:
@@ -71,14 +76,15 @@ def fit(
     start: effects of an earlier fit to begin at.
     """
     used = np.ones(len(work), dtype=bool) if used is None else used
-    design = _Design(work, used, spreads or {})
+    design = Design(work, used, spreads or {})
     theta = np.zeros(len(design.names))
     if start is not None:
         theta[:] = [
             start.values.get(quantity, {}).get(level, {}).get(key, 0.0)
             for quantity, level, key in design.names
         ]
-    theta = _settle(work, design, used, iterations, theta)
+    for widened, steps in STAGES if start is None else STAGES[1:]:
+        theta = _settle(work, design, used, theta, widened, steps)
     values: dict[str, dict[Level, dict[str, float]]] = {}
     for (quantity, level, key), value in zip(design.names, theta, strict=True):
         values.setdefault(quantity, {}).setdefault(level, {})[key] = float(value)
@@ -94,7 +100,7 @@ def uncertainty(
     one case, each (1,).
     """
     used = np.ones(len(work), dtype=bool)
-    design = _Design(work, used, {})
+    design = Design(work, used, {})
     at_name = {name: n for n, name in enumerate(design.names)}
     theta = np.array(
         [effects.values.get(q, {}).get(lv, {}).get(k, 0.0) for q, lv, k in design.names]
@@ -105,10 +111,10 @@ def uncertainty(
         log_time, slopes = log_times(work, phase, {k: v[at] for k, v in eta.items()}, at)
         error = (measured[at] - log_time) / SCALE[phase]
         weights.append((TAIL + 1) / (TAIL + error**2) / SCALE[phase] ** 2)
-        blocks.append(_jacobian(design, slopes, at))
-    jacobian, spread = vstack(blocks).tocsr(), 1.0 / design.precision
-    reach = jacobian.multiply(spread[None, :]).tocsr()
-    gram = (reach @ jacobian.T).toarray()
+        blocks.append(jacobian(design, slopes, at))
+    slope, spread = vstack(blocks).tocsr(), 1.0 / design.precision
+    reach = slope.multiply(spread[None, :]).tocsr()
+    gram = (reach @ slope.T).toarray()
     gram[np.diag_indices(len(gram))] += 1.0 / np.concatenate(weights)
     factor = cho_factor(gram)
     found = {}
@@ -125,9 +131,11 @@ def uncertainty(
     return found
 
 
-def _settle(work: Work, design: _Design, used: Array, iterations: int, theta: Array) -> Array:
-    """Return the effects at the mode."""
-    scale = SCALE
+def _settle(
+    work: Work, design: Design, used: Array, theta: Array, widened: float, steps: int
+) -> Array:
+    """Return the effects at the mode, or after so many steps towards it."""
+    scale = {phase: widened * each for phase, each in SCALE.items()}
     rows = {
         phase: np.flatnonzero(used & np.isfinite(measured))
         for phase, measured in work.measured.items()
@@ -150,20 +158,20 @@ def _settle(work: Work, design: _Design, used: Array, iterations: int, theta: Ar
 
     now = residuals(theta)
     before = loss(now, theta)
-    damping = 1.0
-    for _ in range(iterations):
+    damping, calm_steps = 1.0, 0
+    for _ in range(steps):
         error = np.concatenate([now[phase][0] for phase in rows])
         scales = np.concatenate([np.full(len(rows[phase]), scale[phase]) for phase in rows])
         weight = (TAIL + 1) / (TAIL + (error / scales) ** 2) / scales**2
-        jacobian = vstack([_jacobian(design, now[phase][1], at) for phase, at in rows.items()])
+        slopes = vstack([jacobian(design, now[phase][1], at) for phase, at in rows.items()])
         while True:
             # The damped step, solved in the space of rows, of which there are fewer than effects.
             spread = 1.0 / (design.precision + damping)
             back = -spread * design.precision * theta
-            reach = jacobian.multiply(spread[None, :]).tocsr()
-            gram = (reach @ jacobian.T).toarray()
+            reach = slopes.multiply(spread[None, :]).tocsr()
+            gram = (reach @ slopes.T).toarray()
             gram[np.diag_indices(len(gram))] += 1.0 / weight
-            step = back + reach.T @ cho_solve(cho_factor(gram), error - jacobian @ back)
+            step = back + reach.T @ cho_solve(cho_factor(gram), error - slopes @ back)
             then = residuals(theta + step)
             after = loss(then, theta + step)
             if after < before or damping > 1e5:
@@ -171,12 +179,14 @@ def _settle(work: Work, design: _Design, used: Array, iterations: int, theta: Ar
             damping *= 5.0
         settled = before - after < 3e-4 * abs(before)
         theta, now, before, damping = theta + step, then, after, max(damping / 5.0, 1e-3)
-        if settled:
+        calm_steps = calm_steps + 1 if settled else 0
+        if calm_steps == PATIENCE:
             break
     return theta
 
 
-def _jacobian(design: _Design, slopes: dict[str, Array], at: Array) -> csr_matrix:
+def jacobian(design: Design, slopes: dict[str, Array], at: Array) -> csr_matrix:
+    """Return the slope of the log time of each row `at` by each effect."""
     row, column, value = [], [], []
     for name, slope in slopes.items():
         index = design.index[name][at]

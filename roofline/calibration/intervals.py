@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 Ends = tuple[float, float]
+Step = tuple[float, float]
+"""A share of errors beyond each end, and a stretch."""
 
 COVERED = 0.9
 """Share of new measurements that an interval is to hold."""
-TAILS = (0.08, 0.065, 0.05, 0.04, 0.03, 0.025, 0.02, 0.015, 0.01)
-"""Shares of the seen errors beyond each end. Errors of one device or one model come together, so
-that those of a new one lie beyond the seen more often than such a share says: the largest is taken
-under which half of the folds covers the other half, for each kind of device that has the rows."""
+TAILS = (0.2, 0.15, 0.12, 0.1, 0.08, 0.065, 0.05, 0.04, 0.03, 0.025, 0.02, 0.015, 0.01)
+STRETCHES = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+LADDER = tuple((tail, 1.0) for tail in TAILS) + tuple((TAILS[-1], wide) for wide in STRETCHES)
+"""Ever wider intervals: the share of the seen errors beyond each end, and by what the ends are then
+stretched, on logarithms. Errors of one device or one model come together, so that those of a new
+one lie beyond the seen more often than such a share says, and beyond all of them where few devices
+were seen: the narrowest step is taken under which half of the folds covers the other half, for each
+kind of device that has the rows."""
 ENOUGH = 30
 """Rows of a kind from which its own share is chosen."""
 HALVES = 10
@@ -34,11 +40,18 @@ WIDE: Ends = (0.25, 4.0)
 """Where nothing is known."""
 
 
-def ends(errors: Array, everyone: Array, tail: float = 0.05, pooled: float = POOLED) -> Ends:
+def ends(
+    errors: Array,
+    everyone: Array,
+    tail: float = 0.05,
+    stretch: float = 1.0,
+    pooled: float = POOLED,
+) -> Ends:
     """Return the ends beyond each of which a share `tail` lies: of measured over predicted.
 
     errors: of one kind, log of measured over predicted; everyone: of all kinds, which weigh as much
-    as `pooled` of them. Conformal: a new row of the kind counts as one more beyond either end.
+    as `pooled` of them. stretch: of the logarithm of both ends. Conformal: a new row of the kind
+    counts as one more beyond either end.
     """
     errors = errors[np.isfinite(errors)]
     everyone = everyone[np.isfinite(everyone)]
@@ -48,7 +61,7 @@ def ends(errors: Array, everyone: Array, tail: float = 0.05, pooled: float = POO
     weights = np.concatenate([np.ones(len(errors)), np.full(len(everyone), pooled / len(everyone))])
     total = weights.sum() + len(errors) / weights.sum()
     low, high = -_upper(-values, weights, total, tail), _upper(values, weights, total, tail)
-    return float(min(np.exp(low), 1.0)), float(max(np.exp(high), 1.0))
+    return float(min(np.exp(stretch * low), 1.0)), float(max(np.exp(stretch * high), 1.0))
 
 
 def _upper(values: Array, weights: Array, total: float, tail: float) -> float:
@@ -74,35 +87,35 @@ def intervals(
             errors = held.errors[PACKAGE][metric]
             if basis == "device":
                 errors = np.where(held.known, errors, np.nan)
-            found[metric][basis] = by_kind(errors, kinds, tails_of(errors, held.fold, kinds))
+            found[metric][basis] = by_kind(errors, kinds, steps_of(errors, held.fold, kinds))
         widest = [each for kinds_ends in found[metric].values() for each in kinds_ends.values()]
         found[metric]["roofline"] = {"": (min(e[0] for e in widest), max(e[1] for e in widest))}
     return found
 
 
-def by_kind(errors: Array, kinds: Array, tails: Mapping[str, float]) -> dict[str, Ends]:
+def by_kind(errors: Array, kinds: Array, steps: Mapping[str, Step]) -> dict[str, Ends]:
     """Return the ends of each kind that has errors, and of all under ""."""
-    found = {"": ends(errors[:0], errors, tails[""])}
+    found = {"": ends(errors[:0], errors, *steps[""])}
     for kind in np.unique(kinds[np.isfinite(errors)]):
-        tail = tails.get(str(kind), tails[""])
-        found[str(kind)] = ends(errors[kinds == kind], errors, tail)
+        step = steps.get(str(kind), steps[""])
+        found[str(kind)] = ends(errors[kinds == kind], errors, *step)
     return found
 
 
-def tails_of(errors: Array, fold: Array, kinds: Array) -> dict[str, float]:
-    """Return by kind, "" for all, the largest of TAILS that covers COVERED of other folds' rows."""
-    chosen: dict[str, float] = {"": TAILS[-1]}
-    for tail in reversed(TAILS):
-        for kind, (rows, share) in nested_coverage(errors, fold, kinds, {"": tail}).items():
+def steps_of(errors: Array, fold: Array, kinds: Array) -> dict[str, Step]:
+    """Return by kind, "" for all, the first step of LADDER that covers COVERED of other folds."""
+    chosen: dict[str, Step] = {"": LADDER[-1]}
+    for step in reversed(LADDER):
+        for kind, (rows, share) in nested_coverage(errors, fold, kinds, {"": step}).items():
             if kind == "" or rows >= ENOUGH:
-                chosen.setdefault(kind, TAILS[-1])
+                chosen.setdefault(kind, LADDER[-1])
                 if share >= COVERED:
-                    chosen[kind] = tail
+                    chosen[kind] = step
     return chosen
 
 
 def nested_coverage(
-    errors: Array, fold: Array, kinds: Array, tails: Mapping[str, float], seed: int = 0
+    errors: Array, fold: Array, kinds: Array, steps: Mapping[str, Step], seed: int = 0
 ) -> dict[str, tuple[int, float]]:
     """Return rows and share inside by kind, "" for all: ends of half of the folds, on the other."""
     measured = np.isfinite(errors)
@@ -114,7 +127,7 @@ def nested_coverage(
     for _ in range(HALVES):
         chosen = np.isin(fold, random.permutation(folds)[: len(folds) // 2])
         for judged in (chosen, ~chosen):
-            found = by_kind(errors[~judged], kinds[~judged], tails)
+            found = by_kind(errors[~judged], kinds[~judged], steps)
             low, high = np.array([found.get(str(kind), found[""]) for kind in kinds]).T
             with np.errstate(invalid="ignore"):
                 inside += judged & (np.exp(errors) >= low) & (np.exp(errors) <= high)

@@ -69,45 +69,66 @@ STORED_ON = ("device", "runtime", "storage")
 FORM: dict[str, Quantity] = {
     # Shares of the dense peak: products with weights, over the cache, of routed experts, of scans.
     "compute": Quantity("share", -0.5, {
-        TYPE: 1.0, CLASS: 0.4, VENDOR: 0.4, FAMILY: 0.3, DEVICE: 0.25, RUNTIME: 0.6, ON_FAMILY: 0.2,
-        ON_DEVICE: 0.25, OPTIONS: 0.5, DEVICE_OPTIONS: 0.45, ERA: 0.3, DEVICE_ERA: 0.25,
-        PATH: 0.7, PATH_IN: 0.75, PATH_ON: 0.2, STORED: 0.3, STORED_IN: 0.2, STORED_ON: 0.1,
+        TYPE: 0.4, CLASS: 0.36, VENDOR: 0.49, FAMILY: 0.28, DEVICE: 0.2, RUNTIME: 0.55,
+        ON_FAMILY: 0.28, ON_DEVICE: 0.21, OPTIONS: 0.65, DEVICE_OPTIONS: 0.37, ERA: 0.34,
+        DEVICE_ERA: 0.21, PATH: 0.59, PATH_IN: 1.4, PATH_ON: 0.23, STORED: 0.3,
+        STORED_IN: 0.24, STORED_ON: 0.13,
     }),
     "attention": Quantity("share", 1.0, {
-        TYPE: 1.2, VENDOR: 0.5, RUNTIME: 1.2, OPTIONS: 0.75, ON_DEVICE: 0.6,
+        TYPE: 0.82, VENDOR: 0.61, RUNTIME: 1.35, OPTIONS: 0.95, ON_DEVICE: 0.38,
     }),
     "expert_compute": Quantity("share", -1.0, {
-        TYPE: 2.0, VENDOR: 0.7, RUNTIME: 1.0, ON_DEVICE: 0.4,
+        TYPE: 0.74, VENDOR: 0.66, RUNTIME: 0.41, ON_DEVICE: 0.34, OPTIONS: 0.47,
+        DEVICE_OPTIONS: 0.43,
     }),
-    "recurrence": Quantity("share", -3.0, {TYPE: 1.2, VENDOR: 0.5, RUNTIME: 1.2, ON_DEVICE: 1.0}),
+    "recurrence": Quantity("share", -3.0, {
+        TYPE: 0.46, VENDOR: 0.34, RUNTIME: 0.68, ON_DEVICE: 0.57,
+    }),
     # Operations of a kernel that reaches half of the compute share.
-    "half_size": Quantity("count", _log(1e8), {TYPE: 1.6, VENDOR: 0.5, RUNTIME: 1.3}),
+    "half_size": Quantity("count", _log(1e8), {
+        TYPE: 1.46, VENDOR: 0.31, RUNTIME: 1.61,
+    }),
     # Tokens that each product of a prefill is padded with: half a tile of its kernel.
-    "tile": Quantity("count", _log(12), {TYPE: 1.0, VENDOR: 0.4, RUNTIME: 0.7, ON_DEVICE: 0.3}),
+    "tile": Quantity("count", _log(12), {
+        TYPE: 1.2, VENDOR: 0.37, RUNTIME: 1.06, ON_DEVICE: 1.25,
+    }),
     # Shares of the DRAM bandwidth: weights, routed experts, cache.
     "memory": Quantity("share", 1.0, {
-        TYPE: 0.75, CLASS: 0.35, VENDOR: 0.2, FAMILY: 0.55, DEVICE: 0.3, RUNTIME: 0.5,
-        ON_FAMILY: 0.2, ON_DEVICE: 0.3, PATH: 0.3, PATH_IN: 0.6, PATH_ON: 0.17, STORED: 0.25,
-        STORED_IN: 0.2, STORED_ON: 0.07, OPTIONS: 0.09, ERA: 0.2, DEVICE_ERA: 0.15,
+        TYPE: 0.4, CLASS: 0.34, VENDOR: 0.3, FAMILY: 0.42, DEVICE: 0.31, RUNTIME: 0.46,
+        ON_FAMILY: 0.29, ON_DEVICE: 0.33, PATH: 0.45, PATH_IN: 0.63, PATH_ON: 0.23,
+        STORED: 0.35, STORED_IN: 0.31, STORED_ON: 0.15, OPTIONS: 0.22, ERA: 0.27,
+        DEVICE_ERA: 0.24,
     }),
-    "experts": Quantity("share", 0.5, {TYPE: 2.0, VENDOR: 0.3, RUNTIME: 0.45, ON_DEVICE: 0.2}),
+    "experts": Quantity("share", 0.5, {
+        TYPE: 2, VENDOR: 0.41, RUNTIME: 0.4, ON_DEVICE: 0.4,
+    }),
     "cache": Quantity("share", 0.5, {
-        TYPE: 1.1, VENDOR: 0.4, RUNTIME: 0.5, OPTIONS: 1.0, ON_DEVICE: 0.3,
+        TYPE: 0.59, VENDOR: 0.49, RUNTIME: 0.45, OPTIONS: 1.22, ON_DEVICE: 0.51,
     }),
     # The same for the states of recurrent mixers.
-    "state": Quantity("share", 0.5, {TYPE: 0.6, VENDOR: 0.3, RUNTIME: 0.6, ON_DEVICE: 0.3}),
+    "state": Quantity("share", 0.5, {
+        TYPE: 0.53, VENDOR: 0.39, RUNTIME: 1.67, ON_DEVICE: 0.44,
+    }),
     # Of the reads that grouped queries could share, the share that kernels repeat.
-    "repeats": Quantity("share", -1.0, {TYPE: 1.1, RUNTIME: 0.85, OPTIONS: 1.4}),
+    "repeats": Quantity("share", -1.0, {
+        TYPE: 0.48, RUNTIME: 0.6, OPTIONS: 2,
+    }),
     # Of the traffic of activations between unfused kernels, what reaches DRAM.
-    "spill": Quantity("count", _log(0.7), {TYPE: 0.7, VENDOR: 0.4, RUNTIME: 0.6, ON_DEVICE: 0.3}),
+    "spill": Quantity("count", _log(0.7), {
+        TYPE: 0.54, VENDOR: 0.41, RUNTIME: 1.53, ON_DEVICE: 1.45,
+    }),
     "step": Quantity("seconds", _log(1e-3), {
-        TYPE: 0.9, CLASS: 0.7, VENDOR: 0.4, RUNTIME: 1.3, ON_DEVICE: 0.4,
+        TYPE: 0.41, CLASS: 1.02, VENDOR: 0.69, RUNTIME: 1.68, ON_DEVICE: 0.52,
     }),
     "prefill": Quantity("seconds", _log(2e-3), {
-        TYPE: 2.0, CLASS: 0.65, VENDOR: 1.1, RUNTIME: 0.8, ON_DEVICE: 0.8,
+        TYPE: 2, CLASS: 0.65, VENDOR: 0.93, RUNTIME: 0.71, ON_DEVICE: 1.15,
     }),
-    "launch": Quantity("seconds", _log(3e-6), {TYPE: 0.6, RUNTIME: 0.75}),
-    "state_launch": Quantity("seconds", _log(2e-5), {TYPE: 1.4, RUNTIME: 1.7, ON_DEVICE: 0.35}),
+    "launch": Quantity("seconds", _log(3e-6), {
+        TYPE: 0.6, RUNTIME: 0.88,
+    }),
+    "state_launch": Quantity("seconds", _log(2e-5), {
+        TYPE: 1.69, RUNTIME: 2, ON_DEVICE: 0.39,
+    }),
 }  # fmt: skip
 
 _PATHS = (

@@ -280,7 +280,7 @@ def test_the_names_of_stored_blocks_follow_the_width():
     assert stored("qwen2.5-0.5b", "q4_k_m") == ("Q5_0", "Q8_0")
     assert stored("llama-3.1-8b", "int4") == ("int4-g128", "16-bit")
     assert stored("llama-3.1-8b", "iq2_m") == ("IQ2_S", "Q5_K")
-    assert stored("llama-3.1-8b", "mxfp4_moe") == ("MXFP4", "Q8_0")
+    assert stored("llama-3.1-8b", "mxfp4_moe") == ("mxfp4", "Q8_0")
 
 
 def test_operands_of_four_bit_floats_run_as_such_only_together():

