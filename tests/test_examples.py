@@ -4,9 +4,11 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from roofline.cli import compare, estimate, listings, run, sweep
+from roofline.cli import compare, estimate, laws, listings, run, sweep
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
@@ -18,6 +20,9 @@ COMMANDS = (
     listings.schema,
     listings.list_models,
     listings.show_model,
+    laws.list_laws,
+    laws.show_law,
+    laws.list_curves,
 )
 
 
@@ -35,17 +40,25 @@ def help_commands() -> list[str]:
 
 @pytest.fixture
 def _reader(tmp_path, monkeypatch):
-    """An empty folder, but for the reader's own config.json and measurements.csv."""
+    """An empty folder, but for the reader's own config.json, measurements.csv and runs.csv."""
     import json
 
     from arch_space.huggingface import to_huggingface
     from arch_space.library import load_model
     from hardware_specs.measurements.rows import load_rows
+    from roofline.laws import load_law
 
     config = to_huggingface(load_model("smollm2-135m"), "llama")
     (tmp_path / "config.json").write_text(json.dumps(config))
     rows = load_rows()
     rows[rows["device_key"] == "rpi5"].to_csv(tmp_path / "measurements.csv", index=False)
+    noise = np.random.default_rng(0).normal(0, 0.002, 48)
+    size, tokens = (
+        each.ravel() for each in np.meshgrid(np.geomspace(2e7, 2e9, 8), np.geomspace(1e9, 1e11, 6))
+    )
+    loss = load_law("chinchilla").at(size, tokens) * np.exp(noise)
+    runs = pd.DataFrame({"N": size, "D": tokens, "loss": loss})
+    runs.to_csv(tmp_path / "runs.csv", index=False)
     monkeypatch.chdir(tmp_path)
 
 

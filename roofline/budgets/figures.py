@@ -15,8 +15,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from roofline.budgets.answer import Answer, loss_at
 from roofline.budgets.case import SAID, say
-from roofline.report.figures import _STYLE as STYLE
-from roofline.report.figures import BLUE, FAINT, GREEN, GREY, INK, ORANGE, _write_title
+from roofline.report.figures import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE, write_title
 from roofline.report.labels import DPI
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def region_figure(answer: Answer) -> Figure:
             _range(panel, answer, cut)
             _marks(panel, answer, cut)
             panel.set_title(_held(answer, cut), fontsize=8, color=GREY)
-        _write_title(figure, _title(answer))
+        write_title(figure, _title(answer))
         figure.legend(
             handles=_handles(answer), loc="outside lower left", ncols=4, handletextpad=0.5,
             columnspacing=1.4,

@@ -22,8 +22,7 @@ from roofline.budgets.paper import (
     describe,
     formats_said,
 )
-from roofline.report.figures import _STYLE as STYLE
-from roofline.report.figures import BLUE, FAINT, ORANGE, _name, _write_title
+from roofline.report.figures import BLUE, FAINT, ORANGE, STYLE, _name, write_title
 from roofline.report.labels import DPI, place_labels
 from spec_files import format_quantity
 
@@ -203,7 +202,7 @@ def front_figure(experiment: Experiment) -> Figure:
             _draw(panel, experiment, mode)
             panel.set_title(_TITLES[mode], fontsize=9)
         panels[0].set_ylabel("Loss (nats per token)")
-        _write_title(
+        write_title(
             figure,
             f"{experiment.device.title}, batch {WORKLOAD.batch}, {WORKLOAD.prompt} tokens read, "
             f"{WORKLOAD.generate} generated\nLosses by: {experiment.law.title}; "

@@ -2,7 +2,18 @@
 
 import typer
 
-from roofline.cli import budget, calibrate, compare, estimate, listings, probe, sweep, validate
+from roofline.cli import (
+    budget,
+    calibrate,
+    compare,
+    estimate,
+    fit,
+    laws,
+    listings,
+    probe,
+    sweep,
+    validate,
+)
 
 app = typer.Typer(
     name="roofline",
@@ -18,12 +29,14 @@ app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
 app.command("budget")(budget.budget)
+app.command("fit")(fit.fit)
 app.command("probe")(probe.probe)
 app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)
 app.command("runtimes")(listings.list_runtimes)
 app.add_typer(listings.devices, name="devices")
 app.add_typer(listings.models, name="models")
+app.add_typer(laws.laws, name="laws")
 
 
 @app.callback(invoke_without_command=True)

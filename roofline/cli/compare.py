@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, quality
 
 
 def compare(
@@ -41,8 +41,24 @@ def compare(
     batch: options.Batch = 1,
     kv: options.Kv = None,
     activations: options.Activations = None,
-    law: options.LawName = "codesign",
+    law: Annotated[
+        str,
+        typer.Option(
+            "--law",
+            help="Loss law, or several with commas between: codesign,chinchilla (`roofline laws`).",
+            metavar="NAME|FILE,...",
+        ),
+    ] = "codesign",
     tokens: options.Tokens = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--relative",
+            help="Also each loss beside that of this model, in its own formats, inside each law.",
+            metavar="NAME|FILE",
+        ),
+    ] = None,
+    task: options.Task = None,
     ideal: options.Ideal = False,
     as_json: options.Json = False,
 ) -> None:
@@ -56,34 +72,38 @@ def compare(
 
     `roofline compare -m llama-3.1-8b -d all --weights fp16 --weights int8 --weights int4 --json`
 
-    Rows that do not fit the device's memory stay in the table, marked.
+    `roofline compare -m smollm2-135m -m qwen2.5-0.5b -d phone --law codesign,chinchilla --relative
+    llama-3.2-1b`
+
+    Rows that do not fit the device's memory stay in the table, marked. Losses of two laws are of
+    different data: compare them inside a column, never across.
     """
-    from arch_space.library import load_models, shipped_models
+    from arch_space.library import load_model, load_models, shipped_models
     from hardware_specs import load_device, shipped_devices
     from roofline.cli import show
     from roofline.engine import BOUNDS
     from roofline.engine import estimate as run
-    from roofline.laws import load_law, predict
     from roofline.workload import Workload
-    from spec_files import SpecError
 
     workload = Workload(batch, prompt, generate)
     models = load_models(shipped_models() if model == ["all"] else model)
     devices = [load_device(d) for d in (shipped_devices() if device == ["all"] else device)]
-    fitted = load_law(law, options.parse_count(tokens, "tokens"))
+    laws = quality.load_laws(law, tokens)
+    tasks = quality.load_tasks(task, laws)
+    other = None if baseline is None else load_model(baseline)
     formats: list[str | None] = [*weights] if weights else [None]
+    tables = [models.with_formats(each, kv=kv, activations=activations) for each in formats]
+    said = [{one.name: quality.told(one, arch, tasks) for one in laws} for arch in tables]
+    beside = [
+        {one.name: quality.beside(one, arch, other) for one in laws if other is not None}
+        for arch in tables
+    ]
     rows: list[dict[str, Any]] = []
-    for profile, format_name in product(devices, formats):
-        arch = models.with_formats(format_name, kv=kv, activations=activations)
+    for profile, k in product(devices, range(len(tables))):
+        arch = tables[k]
         found = run(arch, profile, workload, runtime=runtime, ideal=ideal)
         floor = found if ideal else run(arch, profile, workload, runtime=runtime, ideal=True)
         ends = {name: found.interval(name, floor) for name in ("ttft", "tpot", "latency", "energy")}
-        try:
-            loss = predict(fitted, arch)
-            losses = [float(x) for x in loss.loss]
-            in_range = [bool(x) for x in loss.in_range]
-        except SpecError:  # the law has no word for this format
-            losses, in_range = [float("nan")] * len(arch), [False] * len(arch)
         for i, name in enumerate(arch.names):
             known = {
                 f"{what}_{unit}_{end}": options.known(values[i])
@@ -107,11 +127,15 @@ def compare(
                     "energy_j": options.known(found.energy[i]),
                     **known,
                     "bound": BOUNDS[found.bound[i]],
-                    "loss": None if losses[i] != losses[i] else losses[i],
-                    "loss_law": fitted.name,
-                    "loss_in_range": in_range[i],
+                    "loss": said[k][laws[0].name][i]["loss"],
+                    "loss_law": laws[0].name,
+                    "loss_unit": laws[0].unit,
+                    "loss_in_range": said[k][laws[0].name][i]["in_range"],
+                    "losses": {law_name: each[i] for law_name, each in said[k].items()},
                 }
             )
+            if beside[k]:
+                rows[-1]["relative"] = {law_name: each[i] for law_name, each in beside[k].items()}
     if as_json:
         import json
 
@@ -130,7 +154,7 @@ def compare(
             "tokens/s",
             "memory",
             "energy",
-            "loss",
+            *(["loss"] if len(laws) == 1 else []),
         ],
         [
             [
@@ -146,13 +170,18 @@ def compare(
                 f"{row['tokens_per_s']:.4g}",
                 show.size(row["memory_bytes"]) + ("" if row["fits"] else " DOES NOT FIT"),
                 show.joules(row["energy_j"] if row["energy_j"] is not None else float("nan")),
-                ("–" if row["loss"] is None else f"{row['loss']:.3f}")
-                + ("" if row["loss_in_range"] else " *"),
+                *([quality.loss_cell(row["losses"][laws[0].name])] if len(laws) == 1 else []),
             ]
             for row in rows
         ],
     )
     if any(row["basis"] in ("class", "roofline") for row in rows):
         show.note("~ no rows of this device under this runtime: a prior of its class.")
-    if not all(row["loss_in_range"] for row in rows):
-        show.note(f"* outside the range that law {fitted.name} was fitted in.")
+    quality.print_more(rows, laws, tasks)
+    for one in laws:
+        if not all(row["losses"][one.name]["in_range"] for row in rows):
+            show.note(f"* outside the range that law {one.name} was fitted in.")
+        if not one.has_perplexity:
+            show.note(f"Law {one.name} gives {one.unit}.")
+    if len(laws) > 1:
+        show.note("Losses of two laws are of different data: compare them inside a column only.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, quality
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -42,6 +42,7 @@ def estimate(
     attention: options.Attention = "fused",
     law: options.LawName = "codesign",
     tokens: options.Tokens = None,
+    task: options.Task = None,
     ideal: options.Ideal = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Print the estimate of a model that does not fit, too.")
@@ -61,6 +62,9 @@ def estimate(
     `roofline estimate --model llama-3.2-3b --device rtx4090 --weights q4_k_m --runtime
     llama.cpp-cuda`
 
+    `roofline estimate --model qwen2.5-0.5b --device phone --law gemstones-hot --tokens 100B --task
+    hellaswag`
+
     A model that does not fit the device's memory is an error that names the nearest format that
     does; `--anyway` prints the estimate all the same, and with `--json` the verdict is the key
     `fits`.
@@ -69,6 +73,7 @@ def estimate(
     from hardware_specs import load_device
     from roofline.efficiency.calibrated import calibrated
     from roofline.engine import estimate as run
+    from roofline.laws import load_law
     from roofline.workload import Workload
 
     profile = calibrated(load_device(device), processor, runtime)
@@ -77,36 +82,19 @@ def estimate(
     arch = options.with_sparsity(arch, sparsity, ffn_sparsity)
     found = run(arch, profile, workload, processor=processor, ideal=ideal)
     floor = found if ideal else run(arch, profile, workload, processor=processor, ideal=True)
-    quality = _quality(arch, law, options.parse_count(tokens, "tokens"))
+    fitted = load_law(law, options.parse_count(tokens, "tokens"))
+    (said,) = quality.told(fitted, arch, quality.load_tasks(task, [fitted]))
     if as_json:
         import json
 
-        typer.echo(json.dumps(_as_dict(found, floor, quality), indent=2))
+        typer.echo(json.dumps(_as_dict(found, floor, said), indent=2))
         return
     if not found.fits[0] and not anyway:
         raise _does_not_fit(arch, profile, workload, processor, found)
-    _print(arch, profile, workload, processor, ideal, found, floor, quality)
+    _print(arch, profile, workload, processor, ideal, found, floor, said)
 
 
-def _quality(arch: Architectures, law_name: str, tokens: float | None) -> dict[str, Any]:
-    """Return the loss of one candidate with its flag; no loss where the law has no word for it."""
-    from roofline.laws import load_law, out_of_range_reasons, predict
-    from spec_files import SpecError
-
-    law = load_law(law_name, tokens)
-    try:
-        loss = predict(law, arch)
-    except SpecError as silent:
-        return {"law": law.name, "loss": None, "in_range": False, "flag": str(silent)}
-    return {
-        "law": law.name,
-        "loss": float(loss.loss[0]),
-        "in_range": bool(loss.in_range[0]),
-        "flag": out_of_range_reasons(law, arch)[0],
-    }
-
-
-def _as_dict(found: Estimate, floor: Estimate, quality: dict[str, Any]) -> dict[str, Any]:
+def _as_dict(found: Estimate, floor: Estimate, said: dict[str, Any]) -> dict[str, Any]:
     """Return the estimate of one candidate under the names of the JSON output."""
     from roofline.engine import BOUNDS
 
@@ -146,10 +134,18 @@ def _as_dict(found: Estimate, floor: Estimate, quality: dict[str, Any]) -> dict[
         "bound": BOUNDS[found.bound[0]],
         "prefill_bound": BOUNDS[found.prefill_bound[0]],
         "decode_bound": BOUNDS[found.decode_bound[0]],
-        "loss": quality["loss"],
-        "loss_law": quality["law"],
-        "loss_in_range": quality["in_range"],
-        "loss_flag": quality["flag"],
+        "loss": said["loss"],
+        "loss_low": said["loss_low"],
+        "loss_high": said["loss_high"],
+        "loss_interval_basis": said["basis"],
+        "loss_unit": said["unit"],
+        "loss_law": said["law"],
+        "loss_in_range": said["in_range"],
+        "loss_flag": said["flag"],
+        "perplexity": said["perplexity"],
+        "perplexity_low": said["perplexity_low"],
+        "perplexity_high": said["perplexity_high"],
+        "accuracy": said["accuracy"],
         "operators": [
             {
                 "name": row.name,
@@ -214,7 +210,7 @@ def _print(
     ideal: bool,
     found: Estimate,
     floor: Estimate,
-    quality: dict[str, Any],
+    said: dict[str, Any],
 ) -> None:
     from arch_space.formats import format_name
     from roofline.cli import show
@@ -223,8 +219,6 @@ def _print(
 
     unit = device.processor(processor)
     usable = device.memory.dram.usable_bytes
-    loss = "–" if quality["loss"] is None else f"{quality['loss']:.4f} nats/token"
-    flag = "" if quality["in_range"] else f"  [out of the fitted range: {quality['flag']}]"
 
     def ends(name: str, dimension: str) -> str:
         low, high = found.interval(name, floor)
@@ -274,7 +268,7 @@ def _print(
                 f"{show.count(found.parameters[0])} ({show.count(found.active_parameters[0])})",
                 "",
             ],
-            [f"loss by law {quality['law']}", loss + flag, ""],
+            *quality.rows(said),
         ],
     )
     show.table(
@@ -300,3 +294,5 @@ def _print(
         f"{workload.attention} attention."
     )
     show.note(f"Basis: {say_basis(unit, ideal)}. Decode rows: the first step.")
+    if said["basis"]:
+        show.note(f"Interval of the loss: {said['basis']}.")

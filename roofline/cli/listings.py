@@ -17,7 +17,8 @@ devices = typer.Typer(
 models = typer.Typer(invoke_without_command=True, help="List the reference models; `show` one.")
 
 
-def _refuse_early(given: bool, command: str) -> None:
+def refuse_early(given: bool, command: str) -> None:
+    """Raise SpecError for options that stand before a subcommand."""
     from spec_files import SpecError
 
     if given:
@@ -67,7 +68,7 @@ def list_devices(
     """
     asked = (kind, vendor, processor, search, min_memory, min_bandwidth)
     if context.invoked_subcommand:
-        _refuse_early(as_json or any(a is not None for a in asked), context.invoked_subcommand)
+        refuse_early(as_json or any(a is not None for a in asked), context.invoked_subcommand)
         return
     from hardware_specs import load_device, shipped_devices
 
@@ -362,7 +363,7 @@ def list_models(context: typer.Context, as_json: options.Json = False) -> None:
     `roofline models show qwen3-30b-a3b`
     """
     if context.invoked_subcommand:
-        _refuse_early(as_json, context.invoked_subcommand)
+        refuse_early(as_json, context.invoked_subcommand)
         return
     from arch_space.library import load_models, reference_model, shipped_models
     from arch_space.tensors import active_parameter_count, parameter_count

@@ -73,7 +73,19 @@ Given = Annotated[
     ),
 ]
 LawName = Annotated[
-    str, typer.Option("--law", help="Loss law: codesign, chinchilla, ...", metavar="NAME|FILE")
+    str,
+    typer.Option(
+        "--law", help="Loss law: codesign, chinchilla, ... (`roofline laws`).", metavar="NAME|FILE"
+    ),
+]
+Task = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        help="Also the accuracy on a task that the loss stands for (`roofline laws curves`); "
+        "repeat for several, `all` for every one.",
+        metavar="NAME|FILE",
+    ),
 ]
 Tokens = Annotated[
     str | None,

@@ -11,8 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from pkgutil import iter_modules
+from textwrap import dedent
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -99,6 +101,10 @@ class Uncertainty(Spec):
     """Standard deviation of ln(measured loss / law) of one run."""
     basis: str
     """How it was found."""
+    samples: tuple[tuple[float, ...], ...] = ()
+    """Values of the coefficients on those scales that are as likely as each other, (samples, p):
+    replicates of a bootstrap. Where coefficients trade along a curve, no normal distribution has
+    its shape, and draws are taken from these."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -110,13 +116,23 @@ class Uncertainty(Spec):
         matrix = np.array(self.covariance).reshape(size, size)
         if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-12):
             raise SpecError("covariance is not symmetric")
+        if any(len(row) != size for row in self.samples):
+            raise SpecError(f"samples must be rows of {size} coefficients")
         return self
+
+    def draw(self, centre: Array, count: int, seed: int) -> Array:
+        """Return coefficients on their scales, (count, p): samples, or normal around a centre."""
+        random = np.random.default_rng(seed)
+        if self.samples:
+            return np.array(self.samples)[random.integers(len(self.samples), size=count)]
+        covariance = np.array(self.covariance)
+        return random.multivariate_normal(centre, covariance, count, method="eigh")
 
 
 class Law(Spec, ABC):
-    """A published fit: from a table of candidates to the loss each would reach after training.
+    """A fit: from a table of candidates to the loss each would reach after training.
 
-    Losses are nats per token of the law's own data: those of two laws are never to be subtracted.
+    Losses are in `unit`, of the law's own data: those of two laws are never to be subtracted.
     """
 
     free_tokens: ClassVar[bool] = False  # whether the law can be asked about other token counts
@@ -125,6 +141,7 @@ class Law(Spec, ABC):
     covers: ClassVar[frozenset[str]] = frozenset()
     """Columns, such as `weight_format`, whose effect the formula holds: no penalty is added."""
     unit: ClassVar[str] = "nats per token"
+    """What `loss` is in; other than the default for laws that give a ratio."""
 
     name: str
     form: str
@@ -137,9 +154,21 @@ class Law(Spec, ABC):
     tokens: float = Field(gt=0)
     """Training tokens that the losses belong to."""
     sd: float | None = Field(default=None, ge=0)
-    """Error of a predicted difference between two candidates, nats; None where not measured."""
+    """Error of a predicted difference between two candidates, in `unit`; None where unknown."""
     uncertainty: Uncertainty | None = None
     """Spread of the coefficients; None where nobody has published it and no runs are at hand."""
+    trust: str | None = None
+    """How far to trust it: what it was held against beyond its own runs, and where it errs."""
+
+    @property
+    def in_nats(self) -> bool:
+        """Whether it gives nats, to which a penalty adds and of which differences are taken."""
+        return self.unit.startswith("nats")
+
+    @property
+    def has_perplexity(self) -> bool:
+        """Whether it gives a whole loss, not what something adds to one."""
+        return self.unit == Law.unit
 
     @abstractmethod
     def at(self, *variables: Any) -> Value:
@@ -192,9 +221,7 @@ class Law(Spec, ABC):
                 for name, scale in zip(spread.coefficients, spread.scale, strict=True)
             ]
         )
-        random = np.random.default_rng(seed)
-        covariance = np.array(spread.covariance)
-        drawn = random.multivariate_normal(centre, covariance, count, method="eigh")
+        drawn = spread.draw(centre, count, seed)
         values: dict[str, Value] = {}
         for column, (name, scale) in enumerate(zip(spread.coefficients, spread.scale, strict=True)):
             value = np.exp(drawn[:, column]) if scale == "log" else drawn[:, column]
@@ -263,3 +290,17 @@ def law_forms() -> dict[str, type[Law]]:
             if own and issubclass(member, Law):
                 found[module.name] = member
     return found
+
+
+def formula(law: Law | type[Law]) -> str:
+    """Return the formula of a law or of a form in a person's letters.
+
+    It is the law's own text where it has one, or else the first lines that are indented in the
+    docstring of its form's module.
+    """
+    form = law if isinstance(law, type) else type(law)
+    if form is not law and (own := getattr(law, "formula", None)) is not None:
+        return f"L = {own}"
+    told = (import_module(form.__module__).__doc__ or "").splitlines()
+    lines = dropwhile(lambda line: not line.startswith("    "), told)
+    return dedent("\n".join(takewhile(lambda line: line.startswith("    "), lines)))

@@ -28,7 +28,8 @@ from a perplexity of 5.12 to 10.17 by SparseGPT (Wanda: 11.02; 13B loses .09 nat
 2306.11695, June 2023), and the same for every size. Neither is on the scale of the formats.
 
 Penalties of weights, activations and sparsity are added; where no table shows the sum, `limits`
-says so.
+says so. A law whose formula sees one of these columns itself names it in `covers`: nothing is added
+for it then.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ CHANGES = {
 }
 """What weights in each format add, activations at 16 bits."""
 
+_WIDE = np.array([format_code("fp16")])
 _NARROW = np.array([f.value_bits < 16 for f in FORMATS])
 _EIGHT = np.array([f.arithmetic == "int8" for f in FORMATS])
 _RUIN = np.array([f.value_bits <= 4 for f in FORMATS])
@@ -171,40 +173,45 @@ class Penalty:
     sd: Array
 
 
-def penalty(arch: Architectures) -> Penalty:
+def penalty(arch: Architectures, covered: frozenset[str] = frozenset()) -> Penalty:
     """Return what the candidates' number formats and sparsity add to the loss.
 
+    covered: columns whose effect the law holds itself, for which nothing is added.
     Raises SpecError for a weight format or kind of sparsity with no published change of the loss,
     and for activations of 4 bits.
     """
-    if arch.ffn_sparsity.any():
+    if arch.ffn_sparsity.any() and "ffn_sparsity" not in covered:
         raise SpecError("ffn_sparsity: no loss law of FFN activation sparsity has been published")
-    quantised = _quantisation(arch)
-    if not arch.weight_sparsity.any():
+    quantised = _quantisation(arch, covered)
+    if "weight_sparsity" in covered or not arch.weight_sparsity.any():
         return quantised
     sparse = _sparsity(arch)
     unknown = np.where(arch.weight_sparsity > 0, np.nan, 0.0)
     return Penalty(quantised.nats + sparse, quantised.sd + unknown)
 
 
-def limits(arch: Architectures) -> Iterator[Limit]:
+def limits(arch: Architectures, covered: frozenset[str] = frozenset()) -> Iterator[Limit]:
     """Yield what the penalties leave out, or put together from tables of different models."""
     weights, activations = arch.weight_format, arch.activation_format
     other = np.where(arch.embedding_format != _RECIPE[weights], arch.embedding_format, 0)
-    for what, codes, low in (
-        ("KV cache", arch.kv_format, _NARROW),
-        ("activations", activations, _NARROW & ~_EIGHT),
-        ("embedding", other, _NARROW),
+    for column, what, codes, low in (
+        ("kv_format", "KV cache", arch.kv_format, _NARROW),
+        ("activation_format", "activations", activations, _NARROW & ~_EIGHT),
+        ("embedding_format", "embedding", other, _NARROW),
     ):
+        if column in covered:
+            continue
         for code in np.unique(codes[low[codes]]) if low[codes].any() else ():
             name = FORMATS[code].name
             yield Limit(codes == code, f"{what} in {name}: no published change of the loss")
-    if (eight := _EIGHT[activations]).any():
+    if "activation_format" not in covered and (eight := _EIGHT[activations]).any():
         alone = eight & ~_EIGHT[weights]
         yield Limit(alone, "int8 activations without int8 weights: their sum has no table")
     share = arch.weight_sparsity
-    if share.any():
-        pruned, two_four = share > 0, arch.two_four > 0
+    if not share.any():
+        return
+    pruned, two_four = share > 0, arch.two_four > 0
+    if "weight_sparsity" not in covered:
         yield Limit(
             pruned & ~two_four,
             "weight sparsity {}: the law's weights were dense; penalty of pruning in training, T5",
@@ -215,12 +222,18 @@ def limits(arch: Architectures) -> Iterator[Limit]:
             "2:4 sparsity: the law's weights were dense; penalty of one-shot pruning, Llama-2-7B",
         )
         yield Limit(share > _MOST_SPARSE, f"weight sparsity {{}} above {_MOST_SPARSE:g}", share)
+    elif "two_four" not in covered:
+        yield Limit(pruned & two_four, "2:4 sparsity: the law's sparse weights had no pattern")
+    if not {"weight_sparsity", "weight_format"} <= covered:
         both = pruned & _NARROW[weights]
         yield Limit(both, "weights both sparse and quantised: their sum has no table")
 
 
-def _quantisation(arch: Architectures) -> Penalty:
-    weights, activations = _shortened(arch.weight_format), _shortened(arch.activation_format)
+def _quantisation(arch: Architectures, covered: frozenset[str]) -> Penalty:
+    weights, activations = (
+        _WIDE if column in covered else _shortened(getattr(arch, column))
+        for column in ("weight_format", "activation_format")
+    )
     if _RUIN[activations].any():
         name = FORMATS[activations[np.argmax(_RUIN[activations])]].name
         raise SpecError(

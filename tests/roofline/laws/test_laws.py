@@ -63,11 +63,10 @@ def codesign():
 
 
 def test_shipped_laws_load_and_say_where_they_come_from():
-    assert law_names() == ["chinchilla", "chinchilla-2022", "codesign"]
+    assert {"chinchilla", "chinchilla-2022", "codesign"} <= {*law_names()}
     for name in law_names():
         law = load_law(name)
         assert law.name == name
-        assert law.tokens == 10e9
         assert "arXiv" in law.source
         assert law.title
         assert law.data
@@ -97,6 +96,8 @@ def test_a_law_joins_as_a_yaml_file(tmp_path):
 
 def test_constant_columns_give_every_candidate_its_loss(codesign):
     for law in map(load_law, law_names()):
+        own = [part.shape for part in law.variables_of(model(layers=[12, 24, 24]))]
+        assert set(own) <= {(1,), (3,)}, law.name
         many = predict(law, model(layers=[12, 24, 24]))
         assert many.loss.shape == many.in_range.shape == many.penalty.shape == (3,)
         assert many.loss[1] == many.loss[2] == predict(law, model()).loss[0]
