@@ -62,7 +62,7 @@ def uncertainty(fit: Fit) -> Uncertainty | None:
     model = fit.model
     covariance = np.atleast_2d(np.cov(fit.replicates.T))
     groups = len(np.unique(fit.runs.groups()))
-    # Where the runs leave a coefficient open, replicates lie along a curve that no covariance follows.
+    # Where runs leave a coefficient open, replicates lie along a curve that no covariance follows.
     bent = any(each.why not in ("", "held") for each in fit.coefficients)
     samples = fit.replicates[:_SAMPLES] if bent else fit.replicates[:0]
     return Uncertainty(
