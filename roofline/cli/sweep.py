@@ -12,7 +12,8 @@ from roofline.cli import options
 
 if TYPE_CHECKING:
     from roofline.report.folder import RunFolder
-    from roofline.search.sweep import Sweep, SweepRun
+    from roofline.search.run import SweepRun
+    from roofline.search.sweep import Sweep
 
 _LIMIT = "Largest {} of a front member, e.g. {}."
 
@@ -55,7 +56,15 @@ def sweep(
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
-    law: options.LawName = "codesign",
+    law: Annotated[
+        str,
+        typer.Option(
+            "--law",
+            help="Loss law; or several with commas: the front is of the first, and its members "
+            "that no candidate beats under any of the others survive.",
+            metavar="NAME|FILE,...",
+        ),
+    ] = "codesign",
     tokens: options.Tokens = None,
     method: Annotated[
         str,
@@ -119,6 +128,8 @@ def sweep(
 
     `roofline sweep -d jetson-agx-orin-64gb --space paper-grid --objectives loss,latency,energy -o
     run`
+
+    `roofline sweep --device phone --space paper-grid --law codesign,chinchilla`
 
     `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
 
@@ -230,7 +241,7 @@ def _run(job: Sweep, folder: RunFolder, as_json: bool) -> None:
 def _print(run: SweepRun, folder: RunFolder) -> None:
     """Print the front in a few rows, what to train, and what a reader must know."""
     from roofline.cli import show
-    from roofline.report.points import brief
+    from roofline.report.points import NATS, brief, percent
     from roofline.search.sweep import COLUMNS, DIMENSIONS
 
     front, summary = run.front, run.summary
@@ -244,9 +255,19 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         *run.objectives,
         *(n for n in ("loss", "ttft", "tpot", "memory") if n not in run.objectives),
     ]
+    heads = {} if run.loss_unit == NATS else {"loss": f"loss ({run.loss_unit})"}
+    shares = {"p_front": "on the front"}
+    if run.constraints:
+        shares["p_feasible"] = "within limits"
     show.table(
         f"{run.space_title}, on {run.device.title}: {len(front)} on the front, {len(rows)} shown",
-        ["member", *names, "parameters (active)", "architecture"],
+        [
+            "member",
+            *(heads.get(name, name) for name in names),
+            *shares.values(),
+            "parameters (active)",
+            "architecture",
+        ],
         [
             [
                 f"{row} {marks.get(row, '')}",
@@ -256,6 +277,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
                     else show.quantity(front.at[row, COLUMNS[name]], DIMENSIONS[name])
                     for name in names
                 ),
+                *(percent(front.at[row, column]) for column in shares),
                 f"{show.count(front.at[row, 'parameters'])} "
                 f"({show.count(front.at[row, 'active_parameters'])})",
                 brief(front.loc[row]) + ("" if front.at[row, "in_range"] else " *"),
@@ -268,6 +290,12 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         f"{summary['seconds']:.1f} s, {summary['feasible']:,} within memory and limits.",
         f"Train the knee, member {run.knee}: {folder.config(run, run.knee)}.",
     ]
+    lines.append(
+        f"{summary['decision']} On the front: the share of {summary['draws']:,} draws in which "
+        f"none of {summary['contenders']:,} contenders beats the member. {summary['errors']}"
+    )
+    if "survival" in summary:
+        lines.append(summary["survival"])
     if "nsga2_hypervolume_ratio" in summary:
         lines.insert(
             1,

@@ -11,8 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from roofline.report.figures import _STYLE as STYLE
-from roofline.report.figures import GREY, INK
+from roofline.report.figures import GREY, INK, STYLE
 
 if TYPE_CHECKING:
     import pandas as pd

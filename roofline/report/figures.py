@@ -14,7 +14,7 @@ import matplotlib as mpl
 import matplotlib.style
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
@@ -23,7 +23,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from roofline.report.labels import DPI, place_labels
-from roofline.report.points import PHASES, Axis, Roofline, axis, brief, limits
+from roofline.report.points import PHASES, Axis, Roofline, axis, brief, limits, percent
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-    from roofline.search.sweep import SweepRun
+    from roofline.search.run import SweepRun
 
 Array = np.ndarray
 
@@ -41,9 +41,10 @@ INK, GREY, FAINT = "#222222", "#6B6B6B", "#B8B8B8"
 FRONT, BEYOND_WORDS = "Front", "beyond the law's data"
 BEYOND = f"{FRONT}, {BEYOND_WORDS}"
 UNNAMED = "_nolegend_"  # matplotlib's word for what a legend leaves out
+FAINTEST = 0.25  # opacity of a member that no draw has on the front
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, ORANGE), strict=True))
 
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "font.size": 9,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -74,12 +75,14 @@ def front_figure(run: SweepRun) -> Figure:
     lie outside it is said above each panel.
     """
     names = list(dict.fromkeys((*run.objectives, "tpot", "loss")))
-    y, *across = [axis(name, run.front) for name in names[: max(2, len(run.objectives))]]
+    y, *across = [
+        axis(name, run.front, run.loss_unit) for name in names[: max(2, len(run.objectives))]
+    ]
     colour = across.pop() if len(across) == 2 else None
     columns = min(len(across), 3)
     rows = -(-len(across) // columns)
     size = (6.6, 5.2) if len(across) == 1 else (3.6 * columns, 3.4 * rows + 0.8)
-    with mpl.style.context(["default", _STYLE]):
+    with mpl.style.context(["default", STYLE]):
         figure = Figure(figsize=size, dpi=DPI, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         panels = list(grid.flat[: len(across)])
@@ -93,7 +96,7 @@ def front_figure(run: SweepRun) -> Figure:
             panel.set_xlabel(x.label)
         for panel in grid[:, 0]:
             panel.set_ylabel(y.label)
-        _write_title(figure, _front_title(run))
+        write_title(figure, _front_title(run))
         _legend_below(figure, panels, GREY if colour else BLUE)
         figure.draw_without_rendering()
         if len(panels) == 1:
@@ -119,15 +122,18 @@ def _front_title(run: SweepRun) -> str:
         f"prompt {work.prompt}, {work.generate} tokens generated, batch {work.batch}",
     ]
     if run.constraints:
-        parts.append(", ".join(limits(run.constraints)))
+        parts.append(", ".join(limits(run.constraints, run.loss_unit)))
     parts.append(f"basis: {run.basis}")
-    if run.intervals:
-        parts.append("bars: nine of ten measurements")
+    if run.intervals or np.isfinite(run.front["loss_low"]).any():
+        shown = "bars and band" if len(run.objectives) == 2 else "bars"
+        parts.append(f"{shown}: nine of ten measurements")
+    most = percent(float(run.front["p_front"].max()))
+    parts.append(f"opacity: share of draws on the front, up to {most}")
     under = f", {run.runtime}" if run.runtime else ""
     return f"{run.device.title} ({run.processor}{under})\n{'; '.join(parts)}"
 
 
-def _write_title(figure: Figure, title: str) -> None:
+def write_title(figure: Figure, title: str) -> None:
     """Write a title, its lines broken to the figure, between parts where they fit whole."""
     room = 0.95 * 72 * figure.get_figwidth()
     lines = [_pack(line.split("; "), room) for line in title.split("\n")]
@@ -163,7 +169,8 @@ def _members(panel: Axes, run: SweepRun, x: Axis, y: Axis, colour: Axis | None) 
     if len(run.objectives) == 2:
         steps = place(front.sort_values(x.column))
         panel.step(*steps, where="post", color=FAINT, lw=1, zorder=1)
-    paint = np.full(len(front), BLUE, dtype=object)
+        _band(panel, front, x, y)
+    paint = to_rgba_array([BLUE] * len(front))
     if colour is not None:
         values = front[colour.column].to_numpy(dtype=float) / colour.scale
         norm = LogNorm if colour.log else Normalize
@@ -171,6 +178,8 @@ def _members(panel: Axes, run: SweepRun, x: Axis, y: Axis, colour: Axis | None) 
         paint = scale.to_rgba(values)
         bar = panel.figure.colorbar(scale, ax=panel, pad=0.02, aspect=30, label=colour.label)
         bar.outline.set_visible(False)
+    share = front["p_front"].to_numpy(dtype=float)
+    paint[:, 3] = FAINTEST + (1 - FAINTEST) * share / max(float(share.max()), 1e-12)
     inside = front["in_range"].to_numpy(dtype=bool)
     covered = np.isin(np.arange(len(front)), [row for row, *_ in _picked(run)])
     for rows, marker, label in ((inside, "o", FRONT), (~inside, "D", BEYOND)):
@@ -180,6 +189,19 @@ def _members(panel: Axes, run: SweepRun, x: Axis, y: Axis, colour: Axis | None) 
                 facecolors=paint[rows] if marker == "o" else "white",
                 label=label if (rows & ~covered).any() else UNNAMED, zorder=2,
             )  # fmt: skip
+
+
+def _band(panel: Axes, front: pd.DataFrame, x: Axis, y: Axis) -> None:
+    """Shade where nine of ten runs of the members would end, where an axis is of losses."""
+    if "loss" not in (x.objective, y.objective):
+        return
+    upright = y.objective == "loss"
+    along, loss = (x, y) if upright else (y, x)
+    rows = front.sort_values(along.column)
+    at = rows[along.column].to_numpy(dtype=float) / along.scale
+    ends = (rows[f"loss_{end}"].to_numpy(dtype=float) / loss.scale for end in ("low", "high"))
+    shade = panel.fill_between if upright else panel.fill_betweenx
+    shade(at, *ends, color=BLUE, alpha=0.1, lw=0, zorder=0.5, label=UNNAMED)
 
 
 def _known_models(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
@@ -269,8 +291,9 @@ def _legend_below(figure: Figure, panels: list[Axes], colour: str) -> None:
     for label, marker, face in ((FRONT, "o", colour), (BEYOND, "D", "white")):
         if label in marks:
             marks[label] = Line2D([], [], marker=marker, ls="", ms=4, mfc=face, mec=colour)
+    wide = sum(sorted(map(len, marks))[-3:]) > 95  # letters that a row of the figure holds
     figure.legend(
-        marks.values(), marks.keys(), loc="outside lower left", ncols=min(len(marks), 3),
+        marks.values(), marks.keys(), loc="outside lower left", ncols=2 if wide else 3,
         handletextpad=0.3, columnspacing=1.2,
     )  # fmt: skip
 
@@ -327,7 +350,7 @@ def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
     """
     table = points.operators
     placed = table[(table["flops"] > 0) & np.isfinite(table["intensity"])]
-    with mpl.style.context(["default", _STYLE]):
+    with mpl.style.context(["default", STYLE]):
         figure = Figure(figsize=(7.2, 5.0), dpi=DPI, layout="constrained")
         panel = figure.subplots()
         panel.set(xscale="log", yscale="log")
@@ -348,7 +371,7 @@ def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
         panel.set_ylabel("Attained performance (FLOP/s)")
         panel.yaxis.set_major_formatter(EngFormatter())
         panel.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        _write_title(figure, title or points.title)
+        write_title(figure, title or points.title)
         handles = [
             Line2D(
                 [], [], marker="o", ls="", color=colour, ms=7, alpha=0.75, label=phase.capitalize()

@@ -16,7 +16,8 @@ from spec_files import SpecError
 
 if TYPE_CHECKING:
     from roofline.search.problem import Problem
-    from roofline.search.sweep import Sweep, SweepRun
+    from roofline.search.run import SweepRun
+    from roofline.search.sweep import Sweep
 
 SWEEP = "sweep.yaml"
 CHECKPOINT = ".checkpoint.npz"
@@ -103,10 +104,11 @@ class RunFolder:
 
     def withdraw(self) -> None:
         """Take back the folder of a failed run, if it was begun by it and holds nothing more."""
-        if self.begun or not {e.name for e in self.path.iterdir()} <= {SWEEP, CHECKPOINT}:
+        mine = {self.sweep_file, *self._checkpoints()}
+        if self.begun or not set(self.path.iterdir()) <= mine:
             return
-        for name in (SWEEP, CHECKPOINT):
-            (self.path / name).unlink(missing_ok=True)
+        for file in mine:
+            file.unlink(missing_ok=True)
         for folder in reversed(self.made):
             with suppress(OSError):  # another run may have come to stand there
                 folder.rmdir()
@@ -118,6 +120,7 @@ class RunFolder:
         """
         from roofline.report.figures import candidate_title, front_figure, roofline_figure
         from roofline.report.html import report_html
+        from roofline.report.laws import laws_figure
         from roofline.report.points import roofline_points
 
         rows = _drawn(len(run.front), run.knee, run.runner_up)
@@ -131,6 +134,8 @@ class RunFolder:
         self._figure(
             "roofline.png", roofline_figure(points[run.knee], candidate_title(run, run.knee))
         )
+        if len(run.laws) > 1:
+            self._figure("laws.png", laws_figure(run))
         self._text("report.html", report_html(run, points))
         self._configs(run)
         self._text("summary.json", json.dumps(run.to_dict() | {"points": None}, indent=2) + "\n")
@@ -139,7 +144,12 @@ class RunFolder:
             self._all_candidates(problem, progress)
         run.front.to_parquet(self.path / "front.parquet", index=False)
         self._text("front.csv", run.front.to_csv(index=False))
-        self.checkpoint.unlink(missing_ok=True)
+        for file in self._checkpoints():
+            file.unlink(missing_ok=True)
+
+    def _checkpoints(self) -> list[Path]:
+        """The checkpoint, and those of searches under other laws beside it."""
+        return list(self.path.glob(f"{self.checkpoint.stem}*.npz"))
 
     def _all_candidates(
         self, problem: Problem, progress: Callable[[int, int], None], chunk: int = 2**18

@@ -15,7 +15,7 @@ import numpy as np
 
 from arch_space.architectures import Architectures, columns, defaults
 from arch_space.formats import STORAGES, storage
-from roofline.report.points import PHASES, Axis, Roofline, axis, limits, say
+from roofline.report.points import NATS, PHASES, Axis, Roofline, axis, limits, percent, say
 from roofline.search.objectives import OBJECTIVES
 from roofline.search.sweep import COLUMNS
 from spec_files import format_quantity
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hardware_specs.figures import Figure
-    from roofline.search.sweep import SweepRun
+    from roofline.search.run import SweepRun
 
 _HERE = Path(__file__).parent
 _DIGITS = 6  # significant ones that the page keeps of a float
@@ -45,7 +45,8 @@ def report_html(run: SweepRun, points: Mapping[int, Roofline]) -> str:
     from plotly.offline import get_plotlyjs
 
     work = run.workload
-    allowed = f" Limits: {', '.join(limits(run.constraints))}." if run.constraints else ""
+    told = limits(run.constraints, run.loss_unit)
+    allowed = f" Limits: {', '.join(told)}." if told else ""
     return Template(_text("template.html")).substitute(
         title=escape(f"What to train for: {run.device.title}"),
         subtitle=escape(
@@ -120,6 +121,8 @@ def _summary(run: SweepRun) -> str:
             f"Runner-up, member {run.runner_up}{_beyond(other)}: {shape(other)}. "
             f"From the knee: {changes}."
         )
+    said += [run.summary[name] for name in ("decision", "survival") if name in run.summary]
+    said.append(_sureness(run, knee))
     first, warned = [], []
     if not knee["in_range"]:
         first.append(
@@ -137,6 +140,15 @@ def _summary(run: SweepRun) -> str:
     (warned if has_priors else said).append(basis)
     kinds = ((first, ' class="warning first"'), (said, ""), (warned, ' class="warning"'))
     return "\n".join(f"<p{kind}>{escape(text)}</p>" for texts, kind in kinds for text in texts)
+
+
+def _sureness(run: SweepRun, knee: pd.Series) -> str:
+    """Say how often the knee is on the front and within the limits."""
+    text = f"In {percent(knee['p_front'])} of draws no contender beats the knee"
+    if run.constraints:
+        each = ", ".join(f"{name} in {percent(knee[f'p_{name}'])}" for name in run.constraints)
+        text += f"; it meets every limit in {percent(knee['p_feasible'])} ({each})"
+    return f"{text}. Where many candidates are as good, each is on the front in few draws."
 
 
 def _ends(shown: Axis, member: pd.Series) -> str:
@@ -157,8 +169,8 @@ _BOUNDS = {"compute": "computation", "memory": "memory traffic", "overhead": "fi
 def _change(shown: Axis, before: pd.Series, after: pd.Series) -> str:
     """Say how one objective changes from one candidate to another."""
     old, new = float(before[shown.column]), float(after[shown.column])
-    if shown.objective == "loss":
-        return f"loss {new - old:+.3g} nats per token"
+    if shown.unit == NATS:
+        return f"loss {new - old:+.3g} {NATS}"
     return f"{shown.title.lower()} {new / old - 1:+.1%}"
 
 
@@ -207,7 +219,10 @@ def _inputs(run: SweepRun) -> str:
         },
         **{f"workload: {name}": value for name, value in run.workload.to_dict().items()},
         "minimised": ", ".join(run.objectives),
-        **{f"limit on {name}": say(name, limit) for name, limit in run.constraints.items()},
+        **{
+            f"limit on {name}": say(name, limit, run.loss_unit)
+            for name, limit in run.constraints.items()
+        },
         **{f"search: {name.replace('_', ' ')}": value for name, value in run.summary.items()},
     }
     sources = run.device.sources
@@ -295,7 +310,9 @@ def _count(number: float) -> str:
 def _axes(run: SweepRun) -> list[Axis]:
     """Return an axis for every objective that is known of the members, the run's own first."""
     names = dict.fromkeys((*run.objectives, *OBJECTIVES))
-    return [axis(n, run.front) for n in names if np.isfinite(run.front[COLUMNS[n]]).any()]
+    return [
+        axis(n, run.front, run.loss_unit) for n in names if np.isfinite(run.front[COLUMNS[n]]).any()
+    ]
 
 
 def _data(run: SweepRun, points: Mapping[int, Roofline]) -> dict[str, Any]:
@@ -309,12 +326,15 @@ def _data(run: SweepRun, points: Mapping[int, Roofline]) -> dict[str, Any]:
     ]
     measured = [shown.column for shown in axes]
     ends = [f"{column}_{end}" for column in measured for end in ("low", "high")]
-    ends = [name for name in ends if name in front]
+    shares = ["p_front", "p_feasible", *(f"p_{name}" for name in run.constraints), "survives"]
+    shares += [f"on_front_{law.name}" for law in run.laws]
+    ends = [name for name in [*ends, *shares] if name in front]
     known = references[references["fits"].astype(bool)]
     return {
         "axes": [asdict(shown) for shown in axes],
         "objectives": [*run.objectives, *(n for n in names if n not in run.objectives)][:2],
         "limits": dict(run.constraints),
+        "laws": [law.name for law in run.laws],
         "basis": run.basis,
         "knee": run.knee,
         "runner_up": run.runner_up,

@@ -14,6 +14,7 @@ from roofline.efficiency.arithmetic import arithmetic, peak_of
 from roofline.engine import BOUNDS
 from roofline.operators import OPERATORS
 from roofline.runtimes import runtime
+from roofline.search.objectives import OBJECTIVES
 from roofline.search.sweep import COLUMNS, DIMENSIONS
 from spec_files import format_quantity, parse_quantity
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from roofline.engine import Estimate
 
 PHASES = ("prefill", "decode")
+
+NATS = OBJECTIVES["loss"]
+"""What losses are in, unless their law is one of ratios."""
 
 NO_PEAK = "no published peak"
 """In place of a number format, where a processor's peaks are unknown."""
@@ -205,16 +209,19 @@ class Axis:
 
     def say(self, value: float) -> str:
         """Write one value with its unit, which may be another than the axis has."""
-        return say(self.objective, value)
+        return say(self.objective, value, self.unit)
 
 
-def axis(objective: str, front: pd.DataFrame) -> Axis:
-    """Return the axis that suits a front: in the unit of its median, log where it spans wide."""
+def axis(objective: str, front: pd.DataFrame, loss_unit: str = NATS) -> Axis:
+    """Return the axis that suits a front: in the unit of its median, log where it spans wide.
+
+    loss_unit: what the front's law speaks in.
+    """
     column, dimension = COLUMNS[objective], DIMENSIONS[objective]
     values = front[column].to_numpy(dtype=float)
     values = values[np.isfinite(values) & (values > 0)]
     wide = len(values) > 0 and bool(values.max() > WIDE * values.min())
-    unit, scale = "nats per token", 1.0
+    unit, scale = loss_unit, 1.0
     if dimension != "ratio":
         unit = format_quantity(float(np.median(values)) if len(values) else 1.0, dimension).split()[
             1
@@ -223,21 +230,29 @@ def axis(objective: str, front: pd.DataFrame) -> Axis:
     return Axis(objective, column, _TITLES[objective], unit, scale, wide)
 
 
-def say(objective: str, value: float) -> str:
+def say(objective: str, value: float, loss_unit: str = NATS) -> str:
     """Write an objective's value for people, with its unit; a dash where it is unknown."""
     if not np.isfinite(value):
         return "–"
     if DIMENSIONS[objective] == "ratio":
-        return f"{value:.4g} nats per token"
+        return f"{value:.4g} {loss_unit}"
     return format_quantity(value, DIMENSIONS[objective])
 
 
 _SHORT = {"ttft": "TTFT", "tpot": "TPOT"}
 
 
-def limits(constraints: Mapping[str, float]) -> list[str]:
+def limits(constraints: Mapping[str, float], loss_unit: str = NATS) -> list[str]:
     """Write limits for people: TPOT ≤ 20 ms."""
-    return [f"{_SHORT.get(name, name)} ≤ {say(name, most)}" for name, most in constraints.items()]
+    return [
+        f"{_SHORT.get(name, name)} ≤ {say(name, most, loss_unit)}"
+        for name, most in constraints.items()
+    ]
+
+
+def percent(share: float) -> str:
+    """Write a probability for people; what is rare is not none."""
+    return "<1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
 
 def brief(row: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ function prefixed(value, unit) {
 }
 
 const count = (value) => prefixed(value, "").replace("G", "B").trim();
-const percent = (share) => (share < 0.01 ? "<1 %" : `${Math.round(100 * share)} %`);
+const percent = (share) => (share > 0 && share < 0.01 ? "<1 %" : `${Math.round(100 * share)} %`);
 const shown = (axis, value) => `${digits(value / axis.scale)} ${axis.unit}`;
 // A member's value with the interval that nine of ten measurements lie in, where that is known.
 function withEnds(axis, row) {
@@ -67,6 +67,17 @@ function errorBar(axis, some, paint) {
 
 const escapeHtml = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const BEYOND = "beyond the law's data";
+// How sure a member is: terms and shares of draws.
+function sureness(row) {
+  const lines = [["On the front", `in ${percent(data.front.p_front[row])} of draws`]];
+  const names = Object.keys(data.limits);
+  for (const name of names) lines.push([`Within the limit on ${name}`, `in ${percent(data.front[`p_${name}`][row])}`]);
+  if (names.length > 1) lines.push(["Within every limit", `in ${percent(data.front.p_feasible[row])}`]);
+  if (data.laws.length > 1) lines.push(["Not beaten under", data.laws.filter((name) => data.front[`on_front_${name}`][row]).join(", ")]);
+  return lines;
+}
+const likeliest = Math.max(...data.front.p_front);
+const opacity = (row) => 0.25 + (0.75 * data.front.p_front[row]) / (likeliest || 1);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function role(row) {
@@ -121,6 +132,7 @@ function rangeOf(axis) {
 function hover(row) {
   const lines = [`<b>Member ${row}</b> ${role(row)}`];
   for (const axis of data.axes) lines.push(`${axis.title}: ${withEnds(axis, row)}`);
+  for (const [term, value] of sureness(row)) lines.push(`${term}: ${escapeHtml(value)}`);
   lines.push(`Parameters: ${count(data.front.parameters[row])} (${count(data.front.active_parameters[row])} active)`);
   lines.push(escapeHtml(data.front.shape[row]));
   lines.push(`Bound: prefill ${data.front.prefill_bound[row]}, decode ${data.front.decode_bound[row]}`);
@@ -168,8 +180,8 @@ function drawFront(some) {
   const inside = some.filter((row) => data.front.in_range[row]);
   const beyond = some.filter((row) => !data.front.in_range[row]);
   const traces = [
-    [inside, "Front", { color: colour("blue"), size: 6 }],
-    [beyond, `Front, ${BEYOND}`, { color: colour("blue"), size: 7, symbol: "diamond-open" }],
+    [inside, "Front", { color: colour("blue"), size: 6, opacity: inside.map(opacity) }],
+    [beyond, `Front, ${BEYOND}`, { color: colour("blue"), size: 7, symbol: "diamond-open", opacity: beyond.map(opacity) }],
   ].map(([group, name, marker]) => ({ ...members(group, name, marker, x, y), showlegend: group.some((row) => !role(row)) }));
   let outside = 0;
   if (state.references) {
@@ -234,6 +246,7 @@ function drawMember() {
   list.replaceChildren();
   const say = (term, value, title = "") => list.append(make("dt", term, { title }), make("dd", value));
   for (const axis of data.axes) say(axis.title, withEnds(axis, row));
+  for (const [term, value] of sureness(row)) say(term, value);
   say("Tokens per second", digits(data.front.tokens_per_s[row]));
   say("Parameters", `${count(data.front.parameters[row])} (${count(data.front.active_parameters[row])} active)`);
   say("Weights, KV cache", `${prefixed(data.front.weight_bytes[row], "B")}, ${prefixed(data.front.kv_cache_bytes[row], "B")}`);
@@ -329,6 +342,9 @@ const COLUMNS = [
     name: `${axis.title} (${axis.unit})`, value: (row) => data.front[axis.column][row],
     text: (row) => digits(data.front[axis.column][row] / axis.scale, axis.objective === "loss" ? 5 : 4),
   })),
+  { name: "On the front", value: (row) => data.front.p_front[row], text: (row) => percent(data.front.p_front[row]) },
+  ...(data.front.p_feasible ? [{ name: "Within limits", value: (row) => data.front.p_feasible[row], text: (row) => percent(data.front.p_feasible[row]) }] : []),
+  ...(data.front.survives ? [{ name: "Every law", value: (row) => (data.front.survives[row] ? "keeps it" : "does not") }] : []),
   { name: "Parameters", value: (row) => data.front.parameters[row], text: (row) => count(data.front.parameters[row]) },
   { name: "Active", value: (row) => data.front.active_parameters[row], text: (row) => count(data.front.active_parameters[row]) },
   ...[["layers", "Layers"], ["width", "Width"], ["query_heads", "Heads"], ["kv_heads", "KV heads"], ["experts", "Experts"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -213,7 +213,7 @@ def _walk(
         fresh = np.setdiff1d(archive.keys, expanded)
         if not len(fresh):
             return
-        around = _neighbours(space, fresh)
+        around = neighbours(space, fresh)
         around = rng.permutation(around[archive.new(around)])
         around = around[: evaluations - archive.evaluated]
         expanded = np.concatenate([expanded, fresh])
@@ -222,12 +222,12 @@ def _walk(
             tell()
 
 
-def _neighbours(space: Space, indices: Array) -> Array:
-    """Return the points that differ by one choice: one or two steps away in its list of values."""
+def neighbours(space: Space, indices: Array, steps: Sequence[int] = (-2, -1, 1, 2)) -> Array:
+    """Return the points that differ by one choice, so many steps away in its list of values."""
     choices = space.choices(indices)
     found = []
     for axis, length in enumerate(space.shape):
-        for step in (-2, -1, 1, 2):
+        for step in steps:
             moved = choices.copy()
             moved[:, axis] += step
             found.append(space.indices(moved[(moved[:, axis] >= 0) & (moved[:, axis] < length)]))

@@ -13,6 +13,7 @@ import numpy as np
 Array = np.ndarray
 
 _LARGEST = np.finfo(float).max
+_BLOCK = 2**20  # comparisons of points made at once
 
 
 def non_dominated(points: Array) -> Array:
@@ -60,6 +61,24 @@ def sieve(points: Array, front: Array) -> Array:
     beaten = (below > 0) & (least[below - 1] <= points[:, 1])
     beaten |= (upto > 0) & (least[upto - 1] < points[:, 1])
     return left & ~beaten
+
+
+def beaten(points: Array, front: Array) -> Array:
+    """Return which points (N, k) some point of a front (F, k) dominates, (N,) booleans.
+
+    Exact: O(N log F) for two objectives, O(N F k) in blocks for others. Points with a NaN are not
+    known, and so not beaten.
+    """
+    points, front = _table(points), _table(front)
+    known = ~np.isnan(points).any(axis=1)
+    if points.shape[1] == 2:
+        return known & ~sieve(points, front)
+    found = np.zeros(len(points), dtype=bool)
+    for start in range(0, len(points), step := max(1, _BLOCK // max(len(front), 1))):
+        part = points[start : start + step, np.newaxis, :]
+        worse = np.all(front <= part, axis=-1) & np.any(front < part, axis=-1)
+        found[start : start + step] = worse.any(axis=1)
+    return known & found
 
 
 def merge(fronts: list[tuple[Array, Array]]) -> tuple[Array, Array]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,13 +15,16 @@ from arch_space.architectures import Architectures, concatenate
 from arch_space.library import ReferenceModel, load_model, reference_model, shipped_models
 from arch_space.spaces import Space, load_space
 from hardware_specs import Device
-from roofline.efficiency.calibrated import calibrated, say_basis
+from roofline.efficiency.calibrated import calibrated
 from roofline.engine import BOUNDS, Estimate, estimate
 from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
 from roofline.search.objectives import Constraint, parse_objectives
 from roofline.search.problem import Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
+from roofline.search.run import SweepRun
 from roofline.search.search import PATIENCE, search, seconds_to_enumerate
+from roofline.search.uncertainty import Errors, assess, distance, own_intervals
+from roofline.search.verdict import add_confidence, add_survival
 from roofline.workload import Workload
 from spec_files import (
     Spec,
@@ -31,6 +33,7 @@ from spec_files import (
     format_quantity,
     parse_quantity,
     read_spec,
+    short,
     validate_spec,
     within,
 )
@@ -99,7 +102,9 @@ class Sweep(Spec):
     space: Space
     workload: WorkloadSpec = WorkloadSpec()
     law: SerializeAsAny[Law]
-    """The whole loss law, coefficients included."""
+    """The whole loss law, coefficients included; the front is of its losses."""
+    other_laws: tuple[SerializeAsAny[Law], ...] = ()
+    """Laws that are searched under too, to see which members of the front survive them."""
     objectives: tuple[str, ...] = ("loss", "tpot")
     constraints: dict[str, str | float] = Field({})
     """Largest value of an objective, with its unit."""
@@ -115,6 +120,10 @@ class Sweep(Spec):
     """Also write every candidate of the space."""
     references: tuple[ReferenceModel, ...] = ()
     """Models to place on the front."""
+    own_intervals: dict[str, tuple[float, float]] = Field({})
+    """By metric, where nine of ten measurements of a new model lie on a device with measurements,
+    as multiples of the prediction: the part of the device's interval that is each candidate's own.
+    What is left is shared by all. Empty where the whole interval is a candidate's own."""
     versions: dict[str, str] = Field({})
     """What the sweep was made with; for the reader."""
 
@@ -122,6 +131,16 @@ class Sweep(Spec):
     @classmethod
     def _read_law(cls, given: Any) -> Law:
         return given if isinstance(given, Law) else law_from(given, "law")
+
+    @field_validator("other_laws", mode="before")
+    @classmethod
+    def _read_other_laws(cls, given: Any) -> tuple[Law, ...]:
+        if not isinstance(given, (list, tuple)):
+            raise SpecError(f"read {short(given)} where a list of laws belongs")
+        return tuple(
+            law if isinstance(law, Law) else law_from(law, f"other_laws.{i}")
+            for i, law in enumerate(given)
+        )
 
     @field_validator("objectives", mode="before")
     @classmethod
@@ -139,7 +158,23 @@ class Sweep(Spec):
         with within("runtime"):
             self.calibrated()
         self.limits()
+        self._check_laws()
         return self
+
+    def _check_laws(self) -> None:
+        names = [law.name for law in self.laws]
+        twice = [name for i, name in enumerate(names) if name in names[:i]]
+        if twice:
+            raise SpecError(f"law {twice[0]!r} is given twice")
+        if not self.other_laws:
+            return
+        if "loss" not in self.objectives:
+            raise SpecError("several laws are given, but loss is not among the objectives")
+        if "loss" in self.constraints:
+            raise SpecError(
+                "a limit on loss holds for one law only, for their losses do not compare: leave it "
+                "out, or give one law"
+            )
 
     @classmethod
     def prepare(
@@ -147,14 +182,15 @@ class Sweep(Spec):
         *,
         device: Device,
         space: str | Path | Space,
-        law: str | Path = "codesign",
+        law: str | Path | Sequence[str | Path] = "codesign",
         tokens: float | None = None,
         references: Sequence[str | Path] | None = None,
         formats: Mapping[str, str | None] | None = None,
         **inputs: Any,
     ) -> Self:
-        """Gather the inputs by name: shipped or the caller's space, law and reference models.
+        """Gather the inputs by name: shipped or the caller's space, laws and reference models.
 
+        law: one, or several ("codesign,chinchilla"): the front is the first one's.
         references: names or paths; by default the shipped models that the law may speak of;
         ["none"] for none. formats: number formats that all candidates are held in, by column.
         The sweep keeps the device with its calibrated efficiencies, so that its file repeats it
@@ -167,14 +203,18 @@ class Sweep(Spec):
             names = () if list(references) == ["none"] else references
         grid = space if isinstance(space, Space) else load_space(space)
         held = {name: word for name, word in (formats or {}).items() if word is not None}
-        known = calibrated(device, inputs.get("processor"), inputs.get("runtime"))
-        calibration = known.processor(inputs.get("processor")).calibration
+        laws = [load_law(name, tokens) for name in _names(law)]
+        processor = inputs.get("processor")
+        known = calibrated(device, processor, inputs.get("runtime"))
+        calibration = known.processor(processor).calibration
         if calibration is not None:
             inputs["runtime"] = calibration.runtime
         gathered = {
             "device": known,
             "space": grid.holding(held) if held else grid,
-            "law": load_law(law, tokens),
+            "law": laws[0],
+            "other_laws": tuple(laws[1:]),
+            "own_intervals": {} if inputs.get("ideal") else own_intervals(known, processor),
             "references": [_model(name) for name in names],
             "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         }
@@ -211,12 +251,17 @@ class Sweep(Spec):
                 found.append(Constraint(name, float(value)))
         return tuple(found)
 
-    def problem(self) -> Problem:
-        """Return the search problem."""
+    @property
+    def laws(self) -> tuple[Law, ...]:
+        """Every law that is searched under, the front's own first."""
+        return (self.law, *self.other_laws)
+
+    def problem(self, law: Law | None = None) -> Problem:
+        """Return the search problem; law: another than the front's own."""
         evaluator = RooflineEvaluator(
             self.calibrated(),
             self.workload.workload(),
-            self.law,
+            self.law if law is None else law,
             processor=self.processor,
             ideal=self.ideal,
             runtime=self.runtime,
@@ -233,9 +278,9 @@ class Sweep(Spec):
     ) -> SweepRun:
         """Search, and describe what is found.
 
-        checkpoint: file that an exact search continues from if it is there; NSGA-II starts anew
-        from its seed and so ends the same. Raises SpecError where no candidate meets the
-        constraints.
+        checkpoint: file that an exact search continues from if it is there, and beside it one for
+        each other law; NSGA-II starts anew from its seed and so ends the same. Raises SpecError
+        where no candidate meets the constraints.
         """
         method: str = self.method
         if method == "auto":
@@ -270,7 +315,29 @@ class Sweep(Spec):
             evolved = results["nsga2"]
             summary["nsga2_evaluations"] = evolved.evaluated
             summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(results["exact"])
-        return self._describe(result, summary)
+        others = self._under_other_laws(method, checkpoint, progress)
+        return self._describe(problem, result, others, summary)
+
+    def _under_other_laws(
+        self, method: str, checkpoint: Path | None, progress: Progress | None
+    ) -> list[tuple[Problem, SearchResult]]:
+        """Search under each other law."""
+        found = []
+        for number, law in enumerate(self.other_laws, 1):
+            problem = self.problem(law)
+            file = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
+            result = search(
+                problem,
+                method,
+                evaluations=self.evaluations,
+                seed=self.seed,
+                progress=progress,
+                checkpoint=file if method == "exact" else None,
+            )
+            if not len(result):
+                raise SpecError(f"under law {law.name!r}, {self._nothing_left(problem)}")
+            found.append((problem, result))
+        return found
 
     def _nothing_left(self, problem: Problem) -> str:
         """Say what no candidate meets, and the nearest that one does."""
@@ -296,7 +363,13 @@ class Sweep(Spec):
         why = "; ".join(hints) or "the limits exclude each other"
         return f"no candidate of {self.space.name} meets all limits on {self.device.name}: {why}"
 
-    def _describe(self, result: SearchResult, summary: dict[str, Any]) -> SweepRun:
+    def _describe(
+        self,
+        problem: Problem,
+        result: SearchResult,
+        others: Sequence[tuple[Problem, SearchResult]],
+        summary: dict[str, Any],
+    ) -> SweepRun:
         front = self._table(result.architectures)
         front.insert(0, "index", result.indices)
         references = front.iloc[:0].assign(name="")
@@ -307,12 +380,21 @@ class Sweep(Spec):
             weights, kv, activations = usual
             models = models.with_formats(weights, kv=kv, activations=activations)
             references = self._table(models)
-        order = _by_distance(front[[COLUMNS[name] for name in self.objectives]].to_numpy())
+        apart = distance(front[[COLUMNS[name] for name in self.objectives]].to_numpy())
+        order = np.argsort(apart, kind="stable")
         knee = int(order[0])
         shape = ["layers", "width", "query_heads", "kv_heads", "ffn_width", "experts"]
         other = (front[shape] != front.loc[knee, shape]).any(axis=1).to_numpy()
         rest = [int(row) for row in order[1:] if other[row]]
-        return SweepRun(self, front, references, knee, rest[0] if rest else None, summary)
+        runner_up = rest[0] if rest else None
+        errors = Errors.of(
+            self.law, self.calibrated(), self.processor, self.ideal, self.own_intervals
+        )
+        found = assess(problem, result.indices, errors, knee, runner_up, seed=self.seed)
+        summary |= add_confidence(front, found, errors)
+        if others:
+            summary |= add_survival(front, knee, self.laws, result, others)
+        return SweepRun(self, front, references, knee, runner_up, summary)
 
     def _table(self, arch: Architectures) -> pd.DataFrame:
         """Return everything that is known of some candidates, a row each."""
@@ -384,116 +466,10 @@ def _model(name_or_path: str | Path) -> ReferenceModel:
     )
 
 
-def _by_distance(points: Array) -> Array:
-    """Return rows by distance from the best of every objective, nearest first: the knee leads.
-
-    Objectives are compared by the logarithm of their value, each over the range that the front
-    spans.
-    """
-    points = np.log(points)
-    span = np.ptp(points, axis=0)
-    scaled = (points - points.min(axis=0)) / np.where(span > 0, span, 1.0)
-    return np.argsort((scaled**2).sum(axis=1), kind="stable")
-
-
-@dataclass(frozen=True)
-class SweepRun:
-    """What a sweep found.
-
-    front: one row a member, ascending by the objectives; its row numbers are what `knee` (the
-    member nearest to the best of everything) and `runner_up` (the next of another shape) refer to.
-    references: known models on the same device, in the front's commonest weight format. summary:
-    how the search went.
-    """
-
-    sweep: Sweep
-    front: pd.DataFrame
-    references: pd.DataFrame
-    knee: int
-    runner_up: int | None
-    summary: dict[str, Any]
-
-    @property
-    def device(self) -> Device:
-        """The device, with the efficiencies that its members were judged by."""
-        return self.sweep.calibrated()
-
-    @property
-    def processor(self) -> str:
-        """Name of the processor that the candidates run on."""
-        return self.sweep.processor or self.device.default_processor
-
-    @property
-    def runtime(self) -> str:
-        """Name of the runtime whose kernels are predicted; empty where the profile names none."""
-        known = self.device.processor(self.processor).calibration
-        return "" if known is None else known.runtime
-
-    @property
-    def basis(self) -> str:
-        """What the predictions rest on, in a few words."""
-        return say_basis(self.device.processor(self.processor), self.sweep.ideal)
-
-    @property
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """Where nine of ten measurements lie, as multiples of the prediction; none if not known."""
-        known = self.device.processor(self.processor).calibration
-        if known is None or self.sweep.ideal:
-            return {}
-        return {
-            "prefill": (known.prefill.low, known.prefill.high),
-            "decode": (known.decode.low, known.decode.high),
-            "energy": (known.energy.low, known.energy.high),
-        }
-
-    @property
-    def workload(self) -> Workload:
-        """The workload."""
-        return self.sweep.workload.workload()
-
-    @property
-    def objectives(self) -> tuple[str, ...]:
-        """What was minimised."""
-        return self.sweep.objectives
-
-    @property
-    def constraints(self) -> dict[str, float]:
-        """Largest values allowed, in SI units."""
-        return {limit.objective: limit.limit for limit in self.sweep.limits()}
-
-    @property
-    def law_title(self) -> str:
-        """Title of the loss law."""
-        return self.sweep.law.title
-
-    @property
-    def space_title(self) -> str:
-        """Title of the space."""
-        return self.sweep.space.title or self.sweep.space.name
-
-    def architectures(self) -> Architectures:
-        """Return the front's members."""
-        return self.sweep.space.at(self.front["index"].to_numpy())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the run in plain types, ready for JSON."""
-        import json
-
-        return {
-            "device": self.device.name,
-            "processor": self.processor,
-            "runtime": self.runtime,
-            "basis": self.basis,
-            "intervals": self.intervals,
-            "space": self.sweep.space.name,
-            "law": self.sweep.law.name,
-            "objectives": list(self.objectives),
-            "constraints": self.constraints,
-            "knee": self.knee,
-            "runner_up": self.runner_up,
-            "summary": self.summary,
-            "points": json.loads(self.front.to_json(orient="records", double_precision=15)),
-        }
-
-    def _repr_html_(self) -> str:
-        return str(self.front._repr_html_())
+def _names(law: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """Names or paths of laws, from a list or from words with commas between."""
+    if not isinstance(law, str):
+        return [law] if isinstance(law, Path) else list(law)
+    if "," not in law or Path(law).is_file():
+        return [law]
+    return [word.strip() for word in law.split(",")]

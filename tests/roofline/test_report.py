@@ -23,7 +23,16 @@ from roofline.report.figures import (
     roofline_figure,
 )
 from roofline.report.html import report_html, shape
-from roofline.report.points import Roofline, axis, brief, limits, roofline_points, say
+from roofline.report.points import (
+    NATS,
+    Roofline,
+    axis,
+    brief,
+    limits,
+    percent,
+    roofline_points,
+    say,
+)
 from roofline.workload import Workload
 from spec_files import parse_spec
 
@@ -84,6 +93,8 @@ def run() -> SimpleNamespace:
     device, work, arch = phone(), Workload(prompt=256, generate=32), candidates()
     front = table(arch, estimate(arch, device, work))
     front = front.assign(tpot_s_low=0.8 * front["tpot_s"], tpot_s_high=1.3 * front["tpot_s"])
+    front = front.assign(loss_low=front["loss"] - 0.03, loss_high=front["loss"] + 0.03)
+    front = front.assign(p_front=np.linspace(0.0, 0.55, ROWS), p_tpot=0.7, p_feasible=0.62)
     references = front.iloc[[2, 5]].reset_index(drop=True).assign(name=["small-1b", EVIL])
     references["loss"] += 0.05
     return SimpleNamespace(
@@ -102,6 +113,8 @@ def run() -> SimpleNamespace:
         architectures=candidates,
         workload=work,
         law_title="A law",
+        loss_unit=NATS,
+        laws=(SimpleNamespace(name="a-law", unit=NATS),),
         space_title=f"A space {EVIL}",
         summary={"method": "exact", "evaluated": 12_345, "seconds": 0.5},
     )
@@ -427,6 +440,45 @@ def test_a_roofline_without_dram_traffic_has_a_figure() -> None:
     assert "on chip" in roofline_figure(found).axes[0].artists[0].txt.get_text()
 
 
+def test_a_member_is_the_fainter_the_seldomer_it_is_on_the_front(run: SimpleNamespace) -> None:
+    run.objectives = ("loss", "tpot")
+    figure = front_figure(run)
+    inside = run.front["in_range"].to_numpy()
+    shares = run.front.loc[inside, "p_front"].to_numpy()
+    np.testing.assert_allclose(
+        faces(figure.axes[0], FRONT)[:, 3], 0.25 + 0.75 * shares / run.front["p_front"].max()
+    )
+    said = " ".join(figure._suptitle.get_text().split())
+    assert "pacity: share of draws on the front, up to 55 %" in said
+
+
+@pytest.mark.parametrize("objectives", [("loss", "tpot"), ("tpot", "loss")])
+def test_the_band_and_the_bars_of_the_knee_hold_nine_of_ten(
+    run: SimpleNamespace, objectives: tuple[str, ...]
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    run.objectives = objectives
+    panel = front_figure(run).axes[0]
+    loss = objectives.index("loss") - 1  # the column of a point that is its loss
+    (band,) = (c for c in panel.collections if isinstance(c, PolyCollection))
+    corners = band.get_paths()[0].vertices
+    assert corners[:, loss].min() == pytest.approx(run.front["loss_low"].min())
+    assert corners[:, loss].max() == pytest.approx(run.front["loss_high"].max())
+    ends = [np.sort(line.get_xydata()[:, loss]) for line in panel.lines]
+    knee = run.front.loc[run.knee, ["loss_low", "loss_high"]].to_numpy(dtype=float)
+    assert any(np.allclose(pair, knee) for pair in ends if len(pair) == 2)
+
+
+def test_where_the_error_of_the_loss_is_unknown_no_band_is_drawn(run: SimpleNamespace) -> None:
+    run.front = run.front.assign(loss_low=np.nan, loss_high=np.nan)
+    run.intervals = {}
+    figure = front_figure(run)
+    assert "bars" not in figure._suptitle.get_text().lower()
+    with_axis = figure.axes[0].get_ylim()
+    assert np.isfinite(with_axis).all()
+
+
 # ---- page --------------------------------------------------------------------------------------
 
 
@@ -495,6 +547,39 @@ def test_the_summary_says_what_to_train_and_what_to_be_wary_of(
     assert "4 of the 12 members lie beyond" in page.words
     assert "trust the order of the members more than their times" in page.words
     assert "The knee lies beyond" not in page.words
+
+
+def test_the_page_says_how_sure_each_member_is(page: Page, run: SimpleNamespace) -> None:
+    data = json.loads(page.data)
+    for name in ("p_front", "p_tpot", "p_feasible", "loss_low", "loss_high"):
+        np.testing.assert_allclose(data["front"][name], run.front[name], rtol=1e-5)
+    assert "In 20 % of draws no contender beats the knee" in page.words
+    assert "it meets every limit in 62 % (tpot in 70 %)" in page.words
+    assert data["laws"] == ["a-law"]
+
+
+def test_the_decision_and_the_survivors_stand_in_the_summary(run: SimpleNamespace) -> None:
+    assert "runner-up in 71 %" not in Page(report_html(run, {})).words
+    run.summary |= {"decision": "The knee beats the runner-up in 71 % of draws.", "survival": "3 <"}
+    words = Page(report_html(run, {})).words
+    assert words.index("in 71 % of draws") < words.index("The run")
+    assert "3 <" in words
+
+
+def test_a_ratio_is_never_called_nats(run: SimpleNamespace) -> None:
+    run.loss_unit = "ratio to the optimum"
+    run.constraints["loss"] = 4.0
+    run.front["p_loss"] = 1.0
+    page = Page(report_html(run, {}))
+    assert "ratio to the optimum" in page.words
+    assert "nats" not in page.words
+    figure = front_figure(run)
+    assert figure.axes[0].get_ylabel() == "Loss (ratio to the optimum)"
+    assert "nats" not in figure._suptitle.get_text()
+
+
+def test_a_share_is_a_whole_percent_and_what_is_rare_is_not_none() -> None:
+    assert [percent(x) for x in (0.0, 0.004, 0.714, 1.0)] == ["0 %", "<1 %", "71 %", "100 %"]
 
 
 def test_a_knee_beyond_the_law_is_a_warning(run: SimpleNamespace) -> None:

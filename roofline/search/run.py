@@ -1,0 +1,133 @@
+"""What a sweep found: a front, the member to train, the next, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roofline.efficiency.calibrated import say_basis
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arch_space.architectures import Architectures
+    from hardware_specs import Device
+    from roofline.laws import Law
+    from roofline.search.sweep import Sweep
+    from roofline.workload import Workload
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """What a sweep found.
+
+    front: one row a member, ascending by the objectives; its row numbers are what `knee` (the
+    member nearest to the best of everything) and `runner_up` (the next of another shape) refer to.
+    front's columns: architecture, predictions and their 90 % ends, `p_front` and `p_` of each limit
+    (`roofline.search.uncertainty`), and with several laws `on_front_` and `loss_under_` of each and
+    `survives`. references: known models on the same device, in the front's commonest weight format.
+    summary: how the search went, and how sure the choice is.
+    """
+
+    sweep: Sweep
+    front: pd.DataFrame
+    references: pd.DataFrame
+    knee: int
+    runner_up: int | None
+    summary: dict[str, Any]
+
+    @property
+    def device(self) -> Device:
+        """The device, with the efficiencies that its members were judged by."""
+        return self.sweep.calibrated()
+
+    @property
+    def processor(self) -> str:
+        """Name of the processor that the candidates run on."""
+        return self.sweep.processor or self.device.default_processor
+
+    @property
+    def runtime(self) -> str:
+        """Name of the runtime whose kernels are predicted; empty where the profile names none."""
+        known = self.device.processor(self.processor).calibration
+        return "" if known is None else known.runtime
+
+    @property
+    def basis(self) -> str:
+        """What the predictions rest on, in a few words."""
+        return say_basis(self.device.processor(self.processor), self.sweep.ideal)
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Where nine of ten measurements lie, as multiples of the prediction; none if not known."""
+        known = self.device.processor(self.processor).calibration
+        if known is None or self.sweep.ideal:
+            return {}
+        return {
+            "prefill": (known.prefill.low, known.prefill.high),
+            "decode": (known.decode.low, known.decode.high),
+            "energy": (known.energy.low, known.energy.high),
+        }
+
+    @property
+    def workload(self) -> Workload:
+        """The workload."""
+        return self.sweep.workload.workload()
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """What was minimised."""
+        return self.sweep.objectives
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        """Largest values allowed, in SI units."""
+        return {limit.objective: limit.limit for limit in self.sweep.limits()}
+
+    @property
+    def law_title(self) -> str:
+        """Title of the loss law."""
+        return self.sweep.law.title
+
+    @property
+    def loss_unit(self) -> str:
+        """Unit of the losses, which is their law's."""
+        return self.sweep.law.unit
+
+    @property
+    def laws(self) -> tuple[Law, ...]:
+        """Every law that was searched under, the front's own first."""
+        return self.sweep.laws
+
+    @property
+    def space_title(self) -> str:
+        """Title of the space."""
+        return self.sweep.space.title or self.sweep.space.name
+
+    def architectures(self) -> Architectures:
+        """Return the front's members."""
+        return self.sweep.space.at(self.front["index"].to_numpy())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run in plain types, ready for JSON."""
+        import json
+
+        return {
+            "device": self.device.name,
+            "processor": self.processor,
+            "runtime": self.runtime,
+            "basis": self.basis,
+            "intervals": self.intervals,
+            "space": self.sweep.space.name,
+            "law": self.sweep.law.name,
+            "loss_unit": self.loss_unit,
+            "objectives": list(self.objectives),
+            "constraints": self.constraints,
+            "knee": self.knee,
+            "runner_up": self.runner_up,
+            "summary": self.summary,
+            "points": json.loads(self.front.to_json(orient="records", double_precision=15)),
+        }
+
+    def _repr_html_(self) -> str:
+        return str(self.front._repr_html_())
