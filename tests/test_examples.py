@@ -65,7 +65,7 @@ def _reader(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("_reader")
 @pytest.mark.parametrize("command", sorted({*readme_commands(), *help_commands()}))
 def test_an_example_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = shlex.split(command.split(" > ")[0])
+    words = shlex.split(re.split(r" > (?=\S+$)", command)[0])
     assert run(words[1:]) == 0, capsys.readouterr().err
     assert capsys.readouterr().out.strip()
 

