@@ -123,6 +123,8 @@ def fit(
     if runs is None:
         raise SpecError("no runs were named: roofline fit runs.csv, or --datasets for those known")
     if out is not None:
+        if out.exists() and any(out.samefile(each) for each in (runs, form) if Path(each).exists()):
+            raise SpecError(f"-o {out} is what is read: a law is written to a file of its own")
         refuse_unwritable(out, force)
     if report is not None:
         refuse_filled(report)

@@ -13,6 +13,7 @@ from roofline.fitting.model import LawModel, load_form
 from roofline.fitting.runs import Runs
 from roofline.fitting.solver import DELTA, huber, minimise
 from roofline.laws.law import Law
+from roofline.laws.variables import VARIABLES
 from spec_files import SpecError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ BEYOND = "its interval runs into the bounds of the search"
 _CHI2 = 3.84  # 95 % of chi-squared with one degree of freedom
 # How far out a profile goes, in widths of the interval.
 _REACH = np.array([0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0])
+_COUNTS = ("tokens", "layers", "width", *(n for n in VARIABLES if n.endswith("parameters")))
 _FLAT = 1e-7  # singular values of the scaled slopes below this share of the largest are none
 _TOGETHER = 0.99  # correlation from which two coefficients are said to move together
 
@@ -114,9 +116,13 @@ def fit(
     """
     law = load_form(form)
     runs = runs if isinstance(runs, Runs) else Runs(runs)
-    measured = np.log(runs.loss())
+    losses = runs.loss()
+    if np.ptp(losses) == 0:
+        raise SpecError(f"{runs.origin}: the loss is {losses[0]:g} in every row: nothing to fit")
+    measured = np.log(losses)
     model = LawModel.of_runs(law, runs, fixed)
     _check_enough(model, runs)
+    _check_positive(law, runs)
     found = minimise(
         model, model.starts(starts, seed), model.low, model.high, measured, delta=delta
     )
@@ -259,7 +265,7 @@ def untold(low: Array, high: Array, model: LawModel) -> list[str]:
 
 
 def _check_enough(model: LawModel, runs: Runs) -> None:
-    wanted, rows = len(model.names), len(runs)
+    wanted, rows = len(model.names), len(np.unique(runs.groups()))
     if not wanted:
         raise SpecError("--fix holds every coefficient: nothing is left to fit")
     if rows <= wanted:
@@ -267,6 +273,17 @@ def _check_enough(model: LawModel, runs: Runs) -> None:
             f"{runs.origin}: {rows} runs cannot fit the {wanted} coefficients of form "
             f"{model.law.form!r}; it takes at least {wanted + 1}"
         )
+
+
+def _check_positive(law: Law, runs: Runs) -> None:
+    """Refuse a count or a size that is not above zero, by its row."""
+    for name in law.variables:
+        values = np.asarray(runs.numbers(name)) if name in _COUNTS else np.ones(1)
+        if (values <= 0).any():
+            row = int(np.flatnonzero(values <= 0)[0])
+            raise SpecError(
+                f"{runs.origin}: row {row + 1}: {name} {values[row]:g}; it is above zero"
+            )
 
 
 def _flat(model: LawModel, point: Array) -> list[str]:

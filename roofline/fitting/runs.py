@@ -110,7 +110,13 @@ class Runs:
         column = self.column_of("run")
         if column is None:
             return np.arange(len(self))
-        return np.unique(self.table[column].astype(str), return_inverse=True)[1]
+        names = self.table[column]
+        if (blank := names.isna().to_numpy()).any():
+            row = int(np.flatnonzero(blank)[0])
+            raise SpecError(
+                f"{self.origin}: row {row + 1}: {column} is empty; name the run of each"
+            )
+        return np.unique(names.astype(str), return_inverse=True)[1]
 
     def where(self, condition: str, option: str = "--where") -> Array:
         """Return which rows a condition on columns picks, (rows,) bool.
@@ -212,6 +218,8 @@ def read_runs(path: str | Path, columns: Mapping[str, str] | None = None) -> Run
 
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():
+            raise SpecError(f"{path}: is not a file.")
         if path.stat().st_size > _LARGEST:
             raise SpecError(f"{path}: is larger than {_LARGEST // 10**6} MB.")
         data = path.read_bytes()
@@ -232,4 +240,6 @@ def read_runs(path: str | Path, columns: Mapping[str, str] | None = None) -> Run
     if not len(table):
         raise SpecError(f"{path}: has no rows.")
     table.columns = [str(name).strip() for name in table.columns]
+    if (twice := table.columns.duplicated()).any():
+        raise SpecError(f"{path}: two columns are named {table.columns[twice][0]!r}.")
     return Runs(table, str(path), columns or {}, hashlib.sha256(data).hexdigest())

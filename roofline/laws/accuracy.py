@@ -129,7 +129,9 @@ def perplexity(law: Law, loss: Array) -> Array:
     Raises SpecError for a law whose unit is not a whole loss.
     """
     _check(law)
-    return np.exp(loss)
+    with np.errstate(over="ignore"):
+        found = np.exp(loss)
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def accuracy(

@@ -275,6 +275,13 @@ def law_from(
     """
     known = law_forms()
     form = data.get("form") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise SpecError(f"{where}: is not a law: a law is a mapping with a form and coefficients.")
+    if form is None and "formula" in data:
+        raise SpecError(
+            f"{where}: is a formula that was not fitted yet: "
+            f"roofline fit RUNS --form {where} -o LAW.yaml makes a law of it."
+        )
     if form not in known:
         raise SpecError(f"{where}: unknown form of law {form!r}{did_you_mean(str(form), known)}.")
     return validate_spec(data, known[form], where, lines)

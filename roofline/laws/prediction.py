@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from arch_space.architectures import Architectures
+from arch_space.architectures import FORMAT_COLUMNS, Architectures, columns
 from roofline.laws.law import Array, Interval, Law, Limit, inside, reasons
 from roofline.laws.penalties import Penalty, limits, penalty
 from spec_files import SpecError
@@ -157,7 +157,16 @@ def relative(
         raise SpecError(f"the baseline is one model, read {len(baseline)}")
     ours, theirs = predict(law, arch), predict(law, baseline)
     both = ours.in_range & theirs.in_range
-    spread = _spread(law, arch, baseline, draws, seed)
+    # The same weights are the same run: they differ by what formats add, and by no other error.
+    twin = np.all(
+        [
+            np.broadcast_to(getattr(arch, name) == getattr(baseline, name), (len(arch),))
+            for name in columns()
+            if name not in FORMAT_COLUMNS
+        ],
+        axis=0,
+    )
+    spread = np.where(twin, 0.0, _spread(law, arch, baseline, draws, seed))
     if not law.in_nats:
         return Relative(law, ours.loss / theirs.loss, spread, both)
     each = penalty(arch, law.covers), penalty(baseline, law.covers)

@@ -101,3 +101,40 @@ def test_runs_that_are_none(capsys):
 def test_datasets_are_listed(capsys):
     assert run(["fit", "--datasets", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["porian"]["licence"] == "MIT"
+
+
+def runs_file(path, **columns):
+    """Forty runs of the Chinchilla law, with other columns in place of its own."""
+    size, tokens = (
+        x.ravel() for x in np.meshgrid(np.geomspace(2e7, 2e9, 8), np.geomspace(1e9, 1e11, 5))
+    )
+    loss = load_law("chinchilla").at(size, tokens)
+    pd.DataFrame({"N": size, "D": tokens, "loss": loss} | columns).to_csv(path, index=False)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"run": ["a"] * 40}, "1 runs cannot fit the 5 coefficients"),
+        ({"run": [None, *"b" * 39]}, "row 1: run is empty"),
+        ({" loss": 1.0}, "two columns are named 'loss'"),
+        ({"loss": 3.0}, "the loss is 3 in every row"),
+        ({"N": [1e8, 0.0, *[1e9] * 38]}, "row 2: parameters 0; it is above zero"),
+        ({"D": [-5.0, *[1e9] * 39]}, "row 1: tokens -5; it is above zero"),
+    ],
+)
+def test_runs_that_say_too_little_are_refused(tmp_path, capsys, columns, said):
+    file = runs_file(tmp_path / "runs.csv", **columns)
+    assert run(["fit", file, "--starts", "4", "--bootstrap", "4"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_read_is_never_written_over(tmp_path, capsys):
+    file = runs_file(tmp_path / "runs.csv")
+    before = (tmp_path / "runs.csv").read_bytes()
+    assert run(["fit", file, "-o", file, "--force"]) == 2
+    assert "is what is read" in capsys.readouterr().err
+    assert (tmp_path / "runs.csv").read_bytes() == before
+    assert run(["fit", "/dev/zero"]) == 2
+    assert "is not a file" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from roofline.laws import (
     predict,
     relative,
 )
+from roofline.laws.accuracy import perplexity
 from roofline.laws.law import Law, Limit, Uncertainty
 from roofline.laws.prediction import errors_known, ranges
 from spec_files import SpecError
@@ -216,10 +217,10 @@ def test_relative_is_a_difference_inside_one_law_with_its_sd():
     table = replace(MODEL, width=[1024, 2048, 8192])
     found = relative(toy(sd=0.1), table, MODEL)
     assert found.difference.tolist() == [0.0, -1.0, -1.75]
-    assert found.sd == pytest.approx([0.1] * 3)
+    assert found.sd == pytest.approx([0.0, 0.1, 0.1]), "a model beside itself has no error"
     assert found.in_range.tolist() == [True, True, False]
     assert not relative(toy(), table, replace(MODEL, width=8192)).in_range.any()
-    assert np.isnan(relative(toy(), table, MODEL).sd).all()
+    assert np.isnan(relative(toy(), table, MODEL).sd).tolist() == [False, True, True]
     with pytest.raises(SpecError, match="the baseline is one model, read 3"):
         relative(toy(), MODEL, table)
 
@@ -230,9 +231,9 @@ def test_what_all_candidates_share_is_not_in_the_sd_of_a_difference():
     drawn = relative(toy(uncertainty=spread(0.03, 0.0)), table, MODEL, draws=20_000)
     assert drawn.sd == pytest.approx([0.0, 0.03 * 1.0], rel=0.03)
     measured = relative(toy(sd=0.1, uncertainty=spread(0.03, 0.04)), table, MODEL)
-    assert measured.sd == pytest.approx([0.1, hypot(0.1, 0.03)], rel=0.03)
+    assert measured.sd == pytest.approx([0.0, hypot(0.1, 0.03)], rel=0.03)
     residual = relative(toy(uncertainty=spread(0.03, 0.04)), table, MODEL)
-    assert residual.sd[0] == pytest.approx(sqrt(2) * 0.04 * 2.0)
+    assert residual.sd[1] == pytest.approx(hypot(sqrt(2) * 0.04 * 2.0, 0.03), rel=0.03)
 
 
 def test_penalties_cancel_where_both_sides_have_the_same():
@@ -243,14 +244,14 @@ def test_penalties_cancel_where_both_sides_have_the_same():
     assert same.sd == pytest.approx([0.1])
     other = relative(law, four, MODEL)
     assert other.difference == pytest.approx(penalty(four).nats)
-    assert other.sd == pytest.approx([hypot(0.1, penalty(four).sd[0])])
+    assert other.sd == pytest.approx(penalty(four).sd), "the same weights, quantised"
 
 
 def test_a_law_of_a_ratio_compares_by_a_ratio():
     found = relative(toy(Ratio, sd=0.01), replace(MODEL, width=[1024, 2048]), MODEL)
     assert found.is_ratio
     assert found.difference.tolist() == [1.0, 0.5]
-    assert found.sd == pytest.approx([0.01] * 2)
+    assert found.sd == pytest.approx([0.0, 0.01])
     drawn = relative(toy(Ratio, uncertainty=spread(0.2, 0.0)), replace(MODEL, width=2048), MODEL)
     assert drawn.sd == pytest.approx([0.0], abs=1e-12)  # the factor is in both
 
@@ -260,3 +261,30 @@ def test_ranges_are_told_for_every_kind_of_law():
     assert ranges(load_law("codesign"))["least cached width"] == (64, np.inf)
     assert ranges(load_law("gemstones-hot"))["width"] == (256, 3072)
     assert ranges(toy()) == {}
+
+
+def test_a_model_beside_itself_has_no_error():
+    from arch_space.library import load_models
+
+    law = load_law("codesign")
+    pair = load_models(["qwen2.5-0.5b", "llama-3.2-1b"])
+    beside = relative(law, pair, pair[:1])
+    assert beside.sd[0] == 0.0
+    assert beside.sd[1] > 0.01
+    quantised = relative(law, pair.with_formats("q4_k_m"), pair[:1])
+    assert 0 < quantised.sd[0] < quantised.sd[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a list", "is not a law"), ("formula: e + a\nconstants: {}\n", "was not fitted yet")],
+)
+def test_a_file_that_is_no_law_is_called_so(tmp_path, text, said):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(SpecError, match=said):
+        load_law(file)
+
+
+def test_a_perplexity_beyond_numbers_is_not_known():
+    assert np.isnan(perplexity(load_law("chinchilla"), np.array([1e4]))).all()
