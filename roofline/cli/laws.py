@@ -92,6 +92,7 @@ def _chosen(found: list[Law], sees: list[str], form: str | None) -> list[Law]:
     for name in sees:
         if name not in known:
             raise SpecError(f"--sees: no law sees {name!r}{did_you_mean(name, known)}")
+    form = form and form.replace("-", "_")  # as `roofline fit` writes them
     if form is not None and form not in law_forms():
         raise SpecError(f"--form: unknown form of law {form!r}{did_you_mean(form, law_forms())}")
     return [law for law in found if {*sees} <= {*_seen(law)} and form in (None, law.form)]

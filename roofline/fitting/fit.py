@@ -61,7 +61,8 @@ class Fit:
 
     law: the form with its fitted coefficients; residuals: (rows,), ln(law / measured);
     replicates: (replicates, free coefficients), of the bootstrap, on the search scales;
-    agreeing: share of the starts that found this cost; together: pairs that move as one.
+    agreeing: share of the starts that found this cost; starts: how many there were; together: pairs
+    that move as one.
     """
 
     law: Law
@@ -72,6 +73,7 @@ class Fit:
     model: LawModel
     replicates: Array
     agreeing: float
+    starts: int
     delta: float
     together: tuple[tuple[str, str, float], ...] = ()
 
@@ -137,6 +139,7 @@ def fit(
     flat = _flat(model, point)
     _check_columns(model, runs, flat)
     residuals = model(point[None])[0] - measured
+    _check_settled(law, runs, residuals, measured, delta)
     drawn = bootstrap(model, point, runs.groups(), measured, replicates, delta, seed)
     values = dict(zip(model.names, model.coefficients(point).tolist(), strict=True))
     return Fit(
@@ -148,6 +151,7 @@ def fit(
         model=model,
         replicates=drawn,
         agreeing=agreeing,
+        starts=len(found.cost),
         delta=delta,
         together=_together(model, drawn),
     )
@@ -272,6 +276,17 @@ def _check_enough(model: LawModel, runs: Runs) -> None:
         raise SpecError(
             f"{runs.origin}: {rows} runs cannot fit the {wanted} coefficients of form "
             f"{model.law.form!r}; it takes at least {wanted + 1}"
+        )
+
+
+def _check_settled(law: Law, runs: Runs, residuals: Array, measured: Array, delta: float) -> None:
+    """Refuse a fit that tells no more than the median loss does: its search went astray."""
+    constant = huber(measured - np.median(measured), delta).sum()
+    if huber(residuals, delta).sum() >= constant:
+        error = float(np.mean(np.abs(np.expm1(residuals))))
+        raise SpecError(
+            f"{runs.origin}: the best fit of form {law.form!r} is no better than one loss for all "
+            f"runs (MAPE {error:.3g}): try more --starts, and see that losses are nats per token"
         )
 
 

@@ -62,7 +62,7 @@ def sentences(fit: Fit) -> list[str]:
         f"{fit.runs.describe()}: MAPE {fit.mape:.2%}, bias {fit.bias:+.2%}; "
         f"{fit.agreeing:.0%} of the starts found this fit."
     ]
-    if fit.agreeing < 0.05:
+    if fit.agreeing < 0.05 or (fit.starts > 1 and fit.agreeing * fit.starts < 1.5):
         told.append("Few starts found it: try more (--starts), or narrower start ranges.")
     told += [
         f"{first} and {second} move together (correlation {r:+.3f}): the interval of each allows "

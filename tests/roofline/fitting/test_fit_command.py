@@ -1,12 +1,16 @@
 """`roofline fit` from the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from roofline.cli import run
+from roofline.fitting import fit, load_form
+from roofline.fitting.report import sentences
+from roofline.fitting.runs import read_runs
 from roofline.laws import load_law
 
 QUICK = ["--starts", "12", "--bootstrap", "40"]
@@ -138,3 +142,21 @@ def test_what_is_read_is_never_written_over(tmp_path, capsys):
     assert (tmp_path / "runs.csv").read_bytes() == before
     assert run(["fit", "/dev/zero"]) == 2
     assert "is not a file" in capsys.readouterr().err
+
+
+def test_a_search_that_went_astray_is_not_called_a_fit(tmp_path, capsys):
+    values = load_law("chinchilla").at(np.geomspace(2e7, 2e9, 40), np.geomspace(1e9, 1e11, 40))
+    file = runs_file(tmp_path / "runs.csv", loss=values * 1e30)
+    out = tmp_path / "law.yaml"
+    assert run(["fit", file, *QUICK, "-o", str(out)]) == 2
+    assert "no better than one loss for all" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("agreeing", "starts", "few"), [(0.25, 4, True), (0.5, 4, False), (1.0, 1, False)]
+)
+def test_a_fit_that_one_start_found_says_so(runs, agreeing, starts, few):
+    found = fit(load_form("chinchilla"), read_runs(runs), starts=8, replicates=4)
+    told = " ".join(sentences(replace(found, agreeing=agreeing, starts=starts)))
+    assert ("Few starts found it" in told) == few
