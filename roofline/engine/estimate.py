@@ -210,6 +210,12 @@ def estimate(
         return _join(list(pool.map(run, starts)), arch.names)
 
 
+def _largest(compute: Array, memory: Array, overhead: Array) -> Array:
+    """Which of three sides is the largest, as an index into BOUNDS; the first of equal ones."""
+    first = np.maximum(compute, memory)
+    return np.where(overhead > first, 2, np.where(memory > compute, 1, 0))
+
+
 _SAID = ("runtime", "basis", "rows", "prefill_interval", "decode_interval", "energy_interval")
 
 
@@ -318,9 +324,9 @@ def _chunk(
         energy=energy,
         parameters=parameter_count(arch, inventory),
         active_parameters=active_parameter_count(arch, inventory),
-        prefill_bound=np.argmax(np.broadcast_arrays(*prefill_sides), axis=0),
-        decode_bound=np.argmax(np.broadcast_arrays(*decode_sides), axis=0),
-        bound=np.argmax(np.broadcast_arrays(*sides), axis=0),
+        prefill_bound=_largest(*prefill_sides),
+        decode_bound=_largest(*decode_sides),
+        bound=_largest(*sides),
     )
     columns = {name: np.broadcast_to(column, shape) for name, column in columns.items()}
     rows: tuple[OperatorEstimate, ...] = ()

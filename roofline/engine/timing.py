@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from roofline.factored import rising
 from roofline.operators import OPERATORS
 from roofline.operators.feed_forward import experts_read
 
@@ -156,31 +157,28 @@ def pass_time(timings: dict[str, Timing], roof: Roof, fixed: float) -> Array:
     if roof.ideal:
         compute = total(timings, "compute")
         return np.maximum(compute, total(timings, "memory"))
-    return sum(t.time for t in timings.values()) + np.asarray(fixed)
+    return fixed + sum(t.time for t in timings.values())
 
 
 def total(timings: dict[str, Timing], field: str) -> Array:
     """Sum one field over the operators."""
-    return np.asarray(sum(getattr(t, field) for t in timings.values()))
+    return sum(getattr(t, field) for t in timings.values())
 
 
-def sum_of_max(
-    first: tuple[Array, Array], last: tuple[Array, Array], steps: Array | float
-) -> Array:
+@rising
+def sum_of_max(a0: Number, b0: Number, a1: Number, b1: Number, steps: Number) -> Array:
     """Sum of max(a_i, b_i) over `steps` evenly spaced steps, both sides linear in i; closed form.
 
-    first, last: (a, b) at the first and the last step, each (N,); steps: (N,), zero gives zero.
-    Two lines cross at most once: before the crossing one side counts, after it the other.
+    a0, b0: at the first step, a1, b1: at the last, each (N,) and not below zero; steps: (N,), zero
+    gives zero. Two lines cross at most once: before it one side counts, after it the other.
     """
-    a0, b0 = first
-    a1, b1 = last
     gaps = np.maximum(steps - 1.0, 1.0)
     head, tail = a0 - b0, a1 - b1
     a_leads = np.where(head == 0, tail > 0, head > 0)
     lead0, lead1 = np.where(a_leads, a0, b0), np.where(a_leads, a1, b1)
     follow0, follow1 = np.where(a_leads, b0, a0), np.where(a_leads, b1, a1)
     crossing = head * tail < 0
-    if not crossing.any():
+    if not np.any(crossing):
         return steps * (lead0 + lead1) / 2.0
     with np.errstate(divide="ignore", invalid="ignore"):
         at = np.floor(np.where(crossing, gaps * head / (head - tail), 0.0)) + 1.0
@@ -255,7 +253,7 @@ def time_decoding(
         for lo, hi, count in ends:
             low = (c + total(lo, "compute"), m + total(lo, "memory"))
             high = (c + total(hi, "compute"), m + total(hi, "memory"))
-            seconds = seconds + sum_of_max(low, high, count)
+            seconds = seconds + sum_of_max(*low, *high, count)
     else:
         seconds = steps * pass_time(fixed, roof, roof.step)
         for lo, hi, count in ends:
@@ -263,9 +261,7 @@ def time_decoding(
                 further = hi[name]
                 seconds = seconds + count * nearer.launch
                 seconds = seconds + sum_of_max(
-                    (np.asarray(nearer.compute), np.asarray(nearer.memory)),
-                    (np.asarray(further.compute), np.asarray(further.memory)),
-                    count,
+                    nearer.compute, nearer.memory, further.compute, further.memory, count
                 )
     return Decoding(
         time=seconds,

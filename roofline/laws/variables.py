@@ -163,7 +163,8 @@ def value_bits(codes: Array) -> Array:
 
     Scales are not counted. Of a palette it is what picks from it, not what stands in it.
     """
-    return _BITS[codes[:1] if (codes == codes[0]).all() else codes]
+    alike = len(codes) > 1 and (codes == codes[0]).all()
+    return _BITS[codes[:1] if alike else codes]
 
 
 def _met_and_stored(arch: Architectures) -> tuple[Array, Array]:
