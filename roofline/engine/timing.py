@@ -178,20 +178,22 @@ def sum_of_max(a0: Number, b0: Number, a1: Number, b1: Number, steps: Number) ->
     lead0, lead1 = np.where(a_leads, a0, b0), np.where(a_leads, a1, b1)
     follow0, follow1 = np.where(a_leads, b0, a0), np.where(a_leads, b1, a1)
     crossing = head * tail < 0
+    apart = steps * (lead0 + lead1) / 2.0
     if not np.any(crossing):
-        return steps * (lead0 + lead1) / 2.0
+        return apart
     with np.errstate(divide="ignore", invalid="ignore"):
         at = np.floor(np.where(crossing, gaps * head / (head - tail), 0.0)) + 1.0
-    leading = np.where(crossing, np.minimum(at, steps), steps)
+    leading = np.minimum(at, steps)
 
     def series(start: Array, end: Array, count: Array | float) -> Array:
         return count * start + (end - start) / gaps * count * (count - 1.0) / 2.0
 
-    return (
+    crossed = (
         series(lead0, lead1, leading)
         + series(follow0, follow1, steps)
         - series(follow0, follow1, leading)
     )
+    return np.where(crossing, crossed, apart)  # whatever stands beside it, a candidate's sum
 
 
 @dataclass(frozen=True)

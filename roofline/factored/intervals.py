@@ -87,9 +87,9 @@ def _not(bounds: Bounds) -> Bounds:
 
 
 def _unknown(a: Bounds) -> Bounds:
-    """Whether it is NaN: bounds say so only by being NaN themselves."""
-    nan = np.logical_or(np.isnan(a[0]), np.isnan(a[1]))
-    return 0.0 * nan, 1.0 * nan
+    """Whether it is NaN: it may be where a bound is not finite, and is where both are NaN."""
+    finite = np.isfinite(a[0]) & np.isfinite(a[1])
+    return 1.0 * (np.isnan(a[0]) & np.isnan(a[1])), 1.0 * ~finite
 
 
 RULES: dict[str, Rule] = {

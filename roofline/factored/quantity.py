@@ -91,10 +91,9 @@ class Quantity(NDArrayOperatorsMixin):
         self.grid, self.values, self.name, self.inputs = grid, table, name, inputs
         if table is not None:
             self.axes = tuple(axis for axis, length in enumerate(table.shape) if length > 1)
-            known = np.isfinite(table) if table.dtype.kind == "f" else None
-            whole = known is None or bool(known.all())
-            self.low: float = float(table.min()) if whole else float(np.nanmin(table))
-            self.high: float = float(table.max()) if whole else float(np.nanmax(table))
+            self.low, self.high = float(table.min()), float(table.max())
+            if math.isnan(self.low) and not np.isnan(table).all():
+                self.low, self.high = -math.inf, math.inf
         else:
             self.axes = axes
             low, high = self.bounds([(each.low, each.high) for each in inputs])
