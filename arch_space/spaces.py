@@ -167,7 +167,9 @@ class Space(Spec):
         """Return every column of `Architectures` over the grid: one axis a dimension, of length
         one along each that the column does not depend on; valid points or not."""
         return {
-            name: table.values.reshape([n if a in table.axes else 1 for a, n in enumerate(self.shape)])
+            name: table.values.reshape(
+                [n if a in table.axes else 1 for a, n in enumerate(self.shape)]
+            )
             for name, table in self._grid.tables.items()
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -157,16 +157,16 @@ def pass_time(timings: dict[str, Timing], roof: Roof, fixed: float) -> Array:
     if roof.ideal:
         compute = total(timings, "compute")
         return np.maximum(compute, total(timings, "memory"))
-    return fixed + sum(t.time for t in timings.values())
+    return np.add(fixed, sum(t.time for t in timings.values()))
 
 
-def total(timings: dict[str, Timing], field: str) -> Array:
+def total(timings: dict[str, Timing], field: str) -> Any:
     """Sum one field over the operators."""
     return sum(getattr(t, field) for t in timings.values())
 
 
 @rising
-def sum_of_max(a0: Number, b0: Number, a1: Number, b1: Number, steps: Number) -> Array:
+def sum_of_max(a0: Number, b0: Number, a1: Number, b1: Number, steps: Number) -> Number:
     """Sum of max(a_i, b_i) over `steps` evenly spaced steps, both sides linear in i; closed form.
 
     a0, b0: at the first step, a1, b1: at the last, each (N,) and not below zero; steps: (N,), zero

@@ -46,7 +46,7 @@ def _kept(text: str) -> Callable[..., Any] | None:
     text = text.replace("CACHE", "True")
     name = f"loops_{sha256(text.encode()).hexdigest()[:16]}"
     if name in sys.modules:
-        return sys.modules[name].loops  # type: ignore[no-any-return]
+        return sys.modules[name].loops
     folder = Path(os.environ.get("ROOFLINE_CACHE") or pooch.os_cache("roofline")) / "kernels"
     file = folder / f"{name}.py"
     try:
@@ -63,4 +63,4 @@ def _kept(text: str) -> Callable[..., Any] | None:
         return None
     module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.loops  # type: ignore[no-any-return]
+    return module.loops

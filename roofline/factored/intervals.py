@@ -92,6 +92,16 @@ def _unknown(a: Bounds) -> Bounds:
     return 1.0 * (np.isnan(a[0]) & np.isnan(a[1])), 1.0 * ~finite
 
 
+def looked_up(row: Array, place: Bounds) -> Bounds:
+    """Bounds of what stands in a row between two places."""
+    first, last = (np.clip(np.asarray(p, dtype=float), 0, len(row) - 1) for p in place)
+    first, last = np.ceil(first).astype(int), np.floor(last).astype(int)
+    steps = np.arange(len(row))
+    inside = (steps >= first[..., None]) & (steps <= last[..., None])
+    low = np.where(inside, row, np.inf).min(axis=-1)
+    return low, np.where(inside, row, -np.inf).max(axis=-1)
+
+
 RULES: dict[str, Rule] = {
     "add": _rising_in_both(np.add),
     "subtract": lambda a, b: (np.subtract(a[0], b[1]), np.subtract(a[1], b[0])),

@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 
 from roofline.factored.compiled import compiled
-from roofline.factored.quantity import Quantity
+from roofline.factored.quantity import Quantity, recorded
 
 Array = np.ndarray
 
@@ -58,6 +57,9 @@ _STEPS = {
     for name in ("sqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh", "floor",
                  "ceil", "rint")
 }  # fmt: skip
+_APPROXIMATE = {
+    "power", "float_power", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "tanh",
+}  # fmt: skip
 _LOGICAL = {
     "logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or", "invert",
 }  # fmt: skip
@@ -83,12 +85,33 @@ class Kernel:
     @cached_property
     def _steps(self) -> list[Quantity]:
         """What is computed; the inputs that only bound a function are not."""
-        return recorded_steps((*self.outputs, *self.conditions))
+        return recorded((*self.outputs, *self.conditions), computed=True)
 
     @property
     def steps(self) -> list[tuple[str, tuple[int, ...]]]:
         """Every step with the axes that it is a function of."""
         return [(each.name, each.axes) for each in self._steps if each.values is None]
+
+    def work(self) -> tuple[float, float]:
+        """Return operations and table look-ups a point of the grid, conditions skipping nothing.
+
+        A step counts for the points of the loops that it stands in, those of the outer ones alone.
+        """
+        depth = {axis: level for level, axis in enumerate(self.order)}
+        operations = looked_up = 0.0
+        for each in self._steps:
+            inner = self.order[max((depth[axis] for axis in each.axes), default=-1) + 1 :]
+            share = 1.0 / math.prod(self.shape[axis] for axis in inner)
+            if each.values is None:
+                operations += share
+            if each.values is not None or each.row is not None:
+                looked_up += share
+        return operations, looked_up
+
+    @property
+    def to_the_bit(self) -> bool:
+        """Whether every step rounds as numpy's does; powers and logarithms need not."""
+        return not any(name in _APPROXIMATE for name, _ in self.steps)
 
     @cached_property
     def source(self) -> str:
@@ -98,12 +121,17 @@ class Kernel:
     @cached_property
     def numbers(self) -> Array:
         """Constants and tables, one after the other, as the loops look them up."""
-        parts = [np.asarray(each.values, dtype=float).reshape(-1) for each in self._tables]
-        return np.concatenate([*parts, np.zeros(1)])
+        return np.concatenate([*self._tables.values(), np.zeros(1)])
 
-    @property
-    def _tables(self) -> list[Quantity]:
-        return [each for each in self._steps if each.values is not None]
+    @cached_property
+    def _tables(self) -> dict[int, Array]:
+        """Numbers that each step is looked up in, flat, by the step's identity."""
+        held = ((each, each.row if each.row is not None else each.values) for each in self._steps)
+        return {
+            id(each): np.asarray(cells, dtype=float).reshape(-1)
+            for each, cells in held
+            if cells is not None
+        }
 
     @cached_property
     def _compiled(self) -> Callable[..., tuple[int, int]]:
@@ -118,7 +146,7 @@ class Kernel:
         first objective. Returns their numbers in the grid (the last axis fastest), their outputs
         (M, k), and how many points met the conditions.
         """
-        cells = math.prod(h - l for l, h in zip(low, high, strict=True))
+        cells = math.prod(stop - start for start, stop in zip(low, high, strict=True))
         keys = np.empty(cells, dtype=np.int64)
         points = np.empty((cells, len(self.outputs)))
         least = np.ascontiguousarray(front, dtype=float)
@@ -131,23 +159,6 @@ class Kernel:
             points,
         )
         return keys[:found].copy(), points[:found].copy(), met
-
-
-def recorded_steps(outputs: Sequence[Quantity]) -> list[Quantity]:
-    """Return what outputs are computed from, inputs first; what only bounds them left out."""
-    order: list[Quantity] = []
-    seen: set[int] = set()
-    stack: list[tuple[Quantity, bool]] = [(each, False) for each in outputs[::-1]]
-    while stack:
-        each, ready = stack.pop()
-        if ready:
-            order.append(each)
-        elif id(each) not in seen:
-            seen.add(id(each))
-            stack.append((each, True))
-            needed = each.inputs[:1] if each.name == "rising" else each.inputs
-            stack.extend((i, False) for i in needed[::-1] if id(i) not in seen)
-    return order
 
 
 def _cheapest(steps: Sequence[Quantity], shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -191,8 +202,8 @@ def _write(kernel: Kernel) -> str:
     names: dict[int, str] = {}
     lines: list[list[str]] = [[] for _ in range(len(order) + 1)]
     places: dict[tuple[int, ...], str] = {}
-    sizes = accumulate((each.values.size for each in kernel._tables), initial=0)
-    starts = dict(zip(map(id, kernel._tables), sizes, strict=False))
+    sizes = accumulate(map(len, kernel._tables.values()), initial=0)
+    starts = dict(zip(kernel._tables, sizes, strict=False))
 
     def level(axes: Sequence[int]) -> int:
         return max((depth[axis] for axis in axes), default=-1) + 1
@@ -218,6 +229,10 @@ def _write(kernel: Kernel) -> str:
             where = f"{starts[id(each)]}" + (f" + {place(each.axes)}" if each.axes else "")
             truth = " != 0.0" if each.boolean else ""
             lines[level(each.axes)].append(f"{name} = numbers[{where}]{truth}")
+            continue
+        if each.row is not None:
+            step = f"numbers[{starts[id(each)]} + int({names[id(each.inputs[0])]})]"
+            lines[level(each.axes)].append(f"{name} = {step}")
             continue
         given = [
             _as_number(names[id(i)], i) if each.name not in _LOGICAL else names[id(i)]
@@ -259,5 +274,3 @@ def _write(kernel: Kernel) -> str:
 
 def _as_number(name: str, quantity: Quantity) -> str:
     return f"(1.0 if {name} else 0.0)" if quantity.boolean else name
-
-

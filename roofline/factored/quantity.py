@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from roofline.factored.intervals import RULES, Bounds
+from roofline.factored.intervals import RULES, Bounds, looked_up
 
 Array = np.ndarray
 
@@ -62,8 +62,15 @@ class Grid:
             raise TypeError(f"numpy's {name} cannot be followed over a grid")
         key = (name, *(each.key for each in wrapped))
         if key not in self._recorded:
+            self._recorded[key] = Quantity(self, name=name, inputs=tuple(wrapped), axes=tuple(axes))
+        return self._recorded[key]
+
+    def look_up(self, row: Array, place: Quantity) -> Quantity:
+        """Return the cell of a row that stands at a place, which a function tells."""
+        key = ("look_up", id(row), place.key)
+        if key not in self._recorded:
             self._recorded[key] = Quantity(
-                self, name=name, inputs=tuple(wrapped), axes=tuple(axes)
+                self, name="look_up", inputs=(place,), axes=place.axes, row=row
             )
         return self._recorded[key]
 
@@ -72,10 +79,11 @@ class Quantity(NDArrayOperatorsMixin):
     """A table over some axes of a grid, or a function of such quantities.
 
     values: the table, one axis a dimension of the grid, or None of a function. axes: those that it
-    depends on. name, inputs: of a function. low, high: bounds over the whole grid.
+    depends on. name, inputs: of a function; `rising` has what it is made of first, then what it
+    rises with; `look_up` the place in its row. low, high: bounds over the whole grid.
     """
 
-    __slots__ = ("axes", "function", "grid", "high", "inputs", "low", "name", "values")
+    __slots__ = ("axes", "function", "grid", "high", "inputs", "low", "name", "row", "values")
 
     def __init__(
         self,
@@ -86,8 +94,9 @@ class Quantity(NDArrayOperatorsMixin):
         inputs: tuple[Quantity, ...] = (),
         axes: tuple[int, ...] = (),
         function: Callable[..., Any] | None = None,
+        row: Array | None = None,
     ):
-        self.function = function
+        self.function, self.row = function, row
         self.grid, self.values, self.name, self.inputs = grid, table, name, inputs
         if table is not None:
             self.axes = tuple(axis for axis, length in enumerate(table.shape) if length > 1)
@@ -102,6 +111,8 @@ class Quantity(NDArrayOperatorsMixin):
     def bounds(self, inputs: list[Bounds]) -> Bounds:
         """Return bounds of a function from those of its inputs; they broadcast."""
         with np.errstate(all="ignore"):
+            if self.row is not None:
+                return looked_up(self.row, *inputs)
             if self.function is None:
                 return RULES[self.name](*inputs)
             _, *rest = inputs
@@ -153,7 +164,7 @@ class Quantity(NDArrayOperatorsMixin):
         """Return it in another type; what is recorded is floats and booleans."""
         if self.values is not None:
             return self.grid.table(self.values.astype(kind))
-        return np.multiply(self, 1.0) if kind is float and self.boolean else self
+        return self.grid.wrap(np.multiply(self, 1.0)) if kind is float and self.boolean else self
 
     def __array__(self, *_: Any, **__: Any) -> Array:
         if self.values is None:
@@ -194,6 +205,11 @@ class Quantity(NDArrayOperatorsMixin):
             return self.shape
         if function in (np.any, np.all):
             return getattr(inputs[0], function.__name__)()
+        if function is np.take_along_axis:
+            row, place = np.asarray(inputs[0]), inputs[1]
+            if place.values is not None:
+                return self.grid.table(row[place.values])
+            return self.grid.look_up(row, place)
         values = _values(inputs)
         found = function(*values, **_values(how))
         over_grid = isinstance(found, np.ndarray) and found.ndim == len(self.grid.shape)
@@ -230,8 +246,11 @@ def _values(given: Any) -> Any:
     return given
 
 
-def recorded(outputs: Iterable[Quantity]) -> list[Quantity]:
-    """Return every quantity that the outputs rest on, inputs before what is made of them."""
+def recorded(outputs: Iterable[Quantity], *, computed: bool = False) -> list[Quantity]:
+    """Return every quantity that the outputs rest on, inputs before what is made of them.
+
+    computed: leave out what only bounds a function that rises.
+    """
     order: list[Quantity] = []
     seen: set[int] = set()
     stack = [(each, False) for each in list(outputs)[::-1]]
@@ -242,5 +261,6 @@ def recorded(outputs: Iterable[Quantity]) -> list[Quantity]:
         elif id(each) not in seen:
             seen.add(id(each))
             stack.append((each, True))
-            stack.extend((i, False) for i in each.inputs[::-1] if id(i) not in seen)
+            inputs = each.inputs[:1] if computed and each.name == "rising" else each.inputs
+            stack.extend((i, False) for i in inputs[::-1] if id(i) not in seen)
     return order

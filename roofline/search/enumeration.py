@@ -177,8 +177,17 @@ class _Loops:
         known = np.concatenate([front, self.known])
         known = strongest(known[non_dominated(known)])
         keys, points, feasible = self.kernel.survivors(low, high, known)
+        if not self.kernel.to_the_bit:
+            points = self._judged_again(keys, points)
         keys, points = merge([(keys, points)])
         return _Part(keys, points, stop - start, feasible)
+
+    def _judged_again(self, keys: Array, points: Array) -> Array:
+        """What the evaluator itself says, where the loops may differ from it in the last bit."""
+        space = self.problem.space
+        parts = [keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK)]
+        judged = [self.problem.evaluate(space.at(part)).points for part in parts]
+        return np.concatenate(judged) if judged else points
 
 
 def enumerate_exactly(
@@ -260,6 +269,6 @@ def _judge(problem: Problem, chunk: int, compiled: bool) -> _Columns | _Loops:
     if compiled:
         try:
             return _Loops(problem, Followed.of(problem))
-        except TypeError:
+        except (TypeError, SpecError):  # what is truly wrong, the columns say again
             pass
     return _Columns(problem, chunk)

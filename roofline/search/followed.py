@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,9 +40,9 @@ class Followed:
         """
         space = problem.space
         grid = Grid(space.shape)
-        columns = {name: grid.table(values) for name, values in space.tables().items()}
+        columns: Any = {name: grid.table(values) for name, values in space.tables().items()}
         said = problem.evaluator(Architectures(**columns))
-        quantities = {name: grid.wrap(value) for name, value in said.items()}
+        quantities: dict[str, Any] = {name: grid.wrap(value) for name, value in said.items()}
         rules = tuple(grid.table(mask) for mask in space.masks())
         conditions = [grid.wrap(each) for each in problem.conditions(quantities)]
         asked = tuple(each for each in conditions if not each.all())

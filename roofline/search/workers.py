@@ -29,9 +29,7 @@ def cores() -> int:
 
 
 @contextmanager
-def spread(
-    work: Callable[..., Any], workers: int, threads: bool = False
-) -> Iterator[Submit]:
+def spread(work: Callable[..., Any], workers: int, threads: bool = False) -> Iterator[Submit]:
     """Yield a function that starts `work` on some arguments and returns its future.
 
     One worker works at once, in this process. What is still waiting at the end is given up.
