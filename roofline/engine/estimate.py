@@ -239,6 +239,12 @@ def estimate(
         return _join(list(parts), arch.names)
 
 
+def _largest(compute: Array, memory: Array, overhead: Array) -> Array:
+    """Which of three sides is the largest, as an index into BOUNDS; the first of equal ones."""
+    first = np.maximum(compute, memory)
+    return np.where(overhead > first, 2, np.where(memory > compute, 1, 0))
+
+
 _SAID = (
     "runtime",
     "basis",
@@ -441,9 +447,9 @@ def _columns(
         energy=prefill.joules + decode.joules,
         parameters=parameter_count(held.arch, inventory),
         active_parameters=active_parameter_count(held.arch, inventory),
-        prefill_bound=np.argmax(np.broadcast_arrays(*prefill.sides), axis=0),
-        decode_bound=np.argmax(np.broadcast_arrays(*decode.sides), axis=0),
-        bound=np.argmax(np.broadcast_arrays(*sides), axis=0),
+        prefill_bound=_largest(*prefill.sides),
+        decode_bound=_largest(*decode.sides),
+        bound=_largest(*sides),
     )
     shape = (len(held.arch),)
     return {name: np.broadcast_to(column, shape) for name, column in columns.items()}

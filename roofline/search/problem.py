@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -120,6 +120,17 @@ class Problem:
         if self.in_range_only and "in_range" in quantities:
             excess += ~quantities["in_range"]
         return Evaluation(points, excess == 0, excess, quantities)
+
+    def conditions(self, quantities: Mapping[str, Array]) -> Iterator[Array]:
+        """Yield what must hold of a candidate for no limit to be exceeded and all to be known."""
+        if "fits" in quantities:
+            yield quantities["fits"]
+        for limit in self.constraints:
+            yield quantities[limit.objective] / limit.limit - 1 <= 0
+        for name in self.objectives:
+            yield ~np.isnan(quantities[name])
+        if self.in_range_only and "in_range" in quantities:
+            yield quantities["in_range"]
 
     def check(self) -> None:
         """Raise SpecError where there is no candidate, or an objective is known for none.
