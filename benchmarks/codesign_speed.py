@@ -45,16 +45,16 @@ def main(many: int = 100_000, points: int = 100, name: str = "phone") -> None:
     judge.judge, rows = judge.judge[fits], order[fits]
     factored = time.perf_counter()
     across = np.geomspace(0.1, 10, points)
-    best = lowest(
-        judge, loss[rows], index[rows], across, across, Best.none(points, points)
-    )
+    best = lowest(judge, loss[rows], index[rows], across, across, Best.none(points, points))
     ended = time.perf_counter()
 
     pairs = points**2 * len(index)
     print(f"{len(index):,} architectures on a grid of {points} x {points}: {pairs:.3g} pairs")
     print(f"law and both sides of every operator: {factored - began:.2f} s")
-    print(f"best of each point: {ended - factored:.2f} s, {judge.judged:.3g} pairs judged "
-          f"({judge.judged / pairs:.2%})")
+    print(
+        f"best of each point: {ended - factored:.2f} s, {judge.judged:.3g} pairs judged "
+        f"({judge.judged / pairs:.2%})"
+    )
     print(f"in all {ended - began:.2f} s; {pairs / (ended - began):.3g} pairs a second")
 
     wrong = 0

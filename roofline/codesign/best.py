@@ -42,7 +42,7 @@ class Best:
             np.where(wins, other.value, self.value), np.where(wins, other.index, self.index)
         )
 
-    def offer(self, place: Any, value: float, index: int) -> None:
+    def offer(self, place: Any, value: Any, index: Any) -> None:
         """Write a value where it is better than what stands there."""
         held, holder = self.value[place], self.index[place]
         wins = (value < held) | ((value == held) & (index < holder))

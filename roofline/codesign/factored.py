@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from roofline.workload import Workload
 
 Array = np.ndarray
+Number = Array | float
 
 _NOISE = 1e-12
 """Of an operator's traffic, below which what is left of a difference is rounding."""
@@ -45,7 +47,7 @@ class Sides:
     dram: Array
     chip: Array
 
-    def at(self, slower: float, starved: float, on_chip: Sequence[float]) -> tuple[Array, Array]:
+    def at(self, slower: Number, starved: Number, on_chip: Sequence[Number]) -> tuple[Array, Array]:
         """Return (computation, traffic), each (M, N), where computing takes `slower` times as long.
 
         starved: how much longer a byte of DRAM takes; on_chip: the same for each level.
@@ -102,22 +104,24 @@ class Factored:
             if isinstance(value, tuple):
                 return tuple(taken(each) for each in value)
             if isinstance(value, Sides | Stretch):
-                return replace(value, **{f.name: taken(getattr(value, f.name)) for f in fields(value)})
+                return replace(
+                    value, **{f.name: taken(getattr(value, f.name)) for f in fields(value)}
+                )
             return value
 
         names = [f.name for f in fields(self) if f.name not in ("generate", "level_times")]
         return replace(self, **{name: taken(getattr(self, name)) for name in names})
 
     def costs(
-        self, names: Sequence[str], bandwidth: float, peak: float, power: float = 1.0
+        self, names: Sequence[str], bandwidth: Number, peak: Number, power: Number = 1.0
     ) -> dict[str, Array]:
         """Return `ttft`, `tpot`, `latency` or `energy`, each (N,), as `names` ask for them.
 
-        bandwidth, peak, power: multiples of the base device's.
+        bandwidth, peak, power: multiples of the base device's, for all or (N,) one a candidate.
         """
         slower, starved = 1.0 / peak, 1.0 / bandwidth
         # A level is never slower than DRAM: where DRAM overtakes it, it keeps DRAM's pace.
-        levels = [min(1.0, starved / time) for time in self.level_times]
+        levels = [np.minimum(1.0, starved / time) for time in self.level_times]
         found: dict[str, Array] = {}
         asked = set(names)
         if asked & {"ttft", "latency", "energy"}:
@@ -133,7 +137,7 @@ class Factored:
                 found["energy"] = power * (self.watts * seconds + self.joules).sum(axis=0)
         return {name: found[name] for name in names}
 
-    def _decode(self, slower: float, starved: float, levels: Sequence[float]) -> Array:
+    def _decode(self, slower: Number, starved: Number, levels: Sequence[Number]) -> Array:
         """Seconds of all decode steps, (N,)."""
         each = np.maximum(*self.step.at(slower, starved, levels)).sum(axis=0)
         seconds: Array = self.generate * each + self.decode_rest
@@ -142,29 +146,6 @@ class Factored:
             last = stretch.last.at(slower, starved, levels)
             seconds = seconds + sum_of_max(first, last, stretch.count).sum(axis=0)
         return seconds
-
-    def sides(self, bandwidth: float, peak: float, phase: str) -> tuple[Array, Array]:
-        """Seconds of a phase that more peak, and that more bandwidth would shorten, each (N,).
-
-        By how much to first order: -d time / d ln peak and -d time / d ln bandwidth. phase:
-        `prefill`, or `decode`, all of its steps.
-        """
-        step = 1e-6
-        name = {"prefill": "ttft", "decode": "tpot"}[phase]
-        times = self.generate if phase == "decode" else 1
-
-        def slope(**factors: float) -> Array:
-            ends = (
-                self.costs([name], **({"bandwidth": bandwidth, "peak": peak} | factor))[name]
-                for factor in (
-                    {key: value * (1 + step) for key, value in factors.items()},
-                    {key: value * (1 - step) for key, value in factors.items()},
-                )
-            )
-            more, less = ends
-            return times * (less - more) / (2 * step)
-
-        return slope(peak=peak), slope(bandwidth=bandwidth)
 
 
 def factor(
@@ -191,7 +172,9 @@ def factor(
     levels = [level for level in device.memory.on_chip if level.bandwidth is not None]
     levels.sort(key=lambda level: level.bandwidth.value if level.bandwidth else 0.0)
     slowed = [known, *(passes(_slowed(device, levels[:k])) for k in range(1, len(levels) + 1))]
-    blocks = [_separate([each.blocks[i] for each in slowed], shape) for i in range(len(known.blocks))]
+    blocks = [
+        _separate([each.blocks[i] for each in slowed], shape) for i in range(len(known.blocks))
+    ]
     prefill, step, *ends = blocks
     affine = [_affine(device, unit, known, phase) for phase in (0, 1)]
     dram = device.memory.dram.bandwidth.value
@@ -308,9 +291,7 @@ def _slowed(device: Device, levels: list[Any]) -> Device:
     halved = tuple(
         level.model_copy(
             update={
-                "bandwidth": level.bandwidth.model_copy(
-                    update={"value": level.bandwidth.value / 2}
-                )
+                "bandwidth": level.bandwidth.model_copy(update={"value": level.bandwidth.value / 2})
             }
         )
         if level.name in names and level.bandwidth is not None
@@ -330,7 +311,7 @@ def _separate(slowed: list[list[Timing]], shape: tuple[int, ...]) -> Sides:
     rows = range(len(slowed[0]))
     compute = _table([timing.compute for timing in slowed[0]], shape)
     traffic = [_table([block[i].memory for i in rows], shape) for block in slowed]
-    chip = [later - earlier for earlier, later in zip(traffic, traffic[1:], strict=False)]
+    chip = [later - earlier for earlier, later in pairwise(traffic)]
     for level in chip:
         level[level < _NOISE * traffic[0]] = 0.0
     dram = traffic[0] - sum(chip) if chip else traffic[0]
@@ -339,7 +320,8 @@ def _separate(slowed: list[list[Timing]], shape: tuple[int, ...]) -> Sides:
     if pure.sum() > 1:  # what computes nothing takes its traffic, whatever the hardware
         compute = np.vstack([compute[~pure], np.zeros((1, *shape))])
         dram, *chip = (
-            np.vstack([each[~pure], each[pure].sum(axis=0, keepdims=True)]) for each in (dram, *chip)
+            np.vstack([each[~pure], each[pure].sum(axis=0, keepdims=True)])
+            for each in (dram, *chip)
         )
     return Sides(compute, dram, np.stack(chip) if chip else np.empty((0, *dram.shape)))
 
@@ -367,5 +349,3 @@ def _affine(device: Device, unit: Any, known: _Passes, phase: int) -> tuple[Arra
 
     fixed = energy(0.0)
     return energy(1.0) - fixed, fixed
-
-

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from roofline.mixes import Mix
 
 Array = np.ndarray
+Number = Array | float
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class Judge:
         return np.asarray(np.maximum.reduce([each.memory for each in self.factored]))
 
     def costs(
-        self, names: Sequence[str], bandwidth: float, peak: float, power: float = 1.0
+        self, names: Sequence[str], bandwidth: Number, peak: Number, power: Number = 1.0
     ) -> dict[str, Array]:
         """Return some of ttft, tpot, latency and energy of the mix, each (N,).
 
@@ -76,7 +77,7 @@ class Judge:
         each = [one.costs(names, bandwidth, peak, power) for one in self.factored]
         return {name: combine([one[name] for one in each], self.shares, self.how) for name in names}
 
-    def excess(self, bandwidth: float, peak: float, power: float = 1.0) -> Array:
+    def excess(self, bandwidth: Number, peak: Number, power: Number = 1.0) -> Array:
         """Return the share of the tightest limit that each candidate takes, (N,); 1 just keeps it.
 
         Never larger with more bandwidth or peak. Infinite where a limit is on what is not known.

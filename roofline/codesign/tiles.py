@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from roofline.codesign.best import Best
+from roofline.codesign.best import NOBODY, Best
 from roofline.codesign.judge import Judge
 
 Array = np.ndarray
@@ -32,24 +32,24 @@ def lowest(
 
     def search(rows: Array, known: Judge, tile: Tile) -> None:
         across, up = tile
-        rows, known = _kept(
-            rows, known, value[rows] <= found.value[tile].max(initial=-np.inf)
-        )
+        better = value[rows] <= found.value[tile].max(initial=-np.inf)
+        rows, known = _kept(rows, known, better)
         if not len(rows):
             return
         inside = known.excess(bandwidth[across.stop - 1], peak[up.stop - 1]) <= 1
         rows, known = _kept(rows, known, inside)
         if not len(rows):
             return
-        single = across.stop - across.start == up.stop - up.start == 1
-        first = (
-            0
-            if single
-            else _first(known.excess(bandwidth[across.start], peak[up.start]) <= 1)
-        )
+        if len(rows) * _points(tile) <= _PAIRS:
+            kept = _everywhere(known, bandwidth[across], peak[up]) <= 1
+            first = rows[np.argmax(kept, axis=0)]
+            least = np.where(kept.any(axis=0), value[first], np.inf)
+            found.offer(tile, least, np.where(kept.any(axis=0), index[first], NOBODY))
+            return
+        first = _first(known.excess(bandwidth[across.start], peak[up.start]) <= 1)
         if first is not None:
-            found.offer(tile, float(value[rows[first]]), int(index[rows[first]]))
-            # No other than the lower ones can win anywhere inside, and none are left here.
+            found.offer(tile, value[rows[first]], index[rows[first]])
+            # No other than those before it can win anywhere inside.
             rows, known = rows[:first], known[:first]
         if len(rows):
             for half in _halves(tile):
@@ -67,24 +67,43 @@ def quickest(judge: Judge, index: Array, bandwidth: Array, peak: Array, best: Be
 
     def search(rows: Array, known: Judge, tile: Tile) -> None:
         across, up = tile
-        least = known.excess(bandwidth[across.stop - 1], peak[up.stop - 1])
-        single = across.stop - across.start == up.stop - up.start == 1
-        if single:
-            row = int(np.lexsort((index[rows], least))[0])
-            found.offer(tile, float(least[row]), int(index[rows[row]]))
+        if _points(tile) > 1:
+            least = known.excess(bandwidth[across.stop - 1], peak[up.stop - 1])
+            most = known.excess(bandwidth[across.start], peak[up.start])
+            # Nowhere inside more than this is needed: by one of these, or by an earlier one.
+            bound = min(float(most.min()), float(found.value[tile].max()))
+            rows, known = _kept(rows, known, least <= bound)
+        if len(rows) and len(rows) * _points(tile) <= _PAIRS:
+            share = _everywhere(known, bandwidth[across], peak[up])
+            least = share.min(axis=0)
+            holder = np.where(share == least, index[rows][:, None, None], NOBODY).min(axis=0)
+            found.offer(tile, least, holder)
             return
-        most = known.excess(bandwidth[across.start], peak[up.start])
-        # Somewhere inside no more than this is needed: by one of these, or by an earlier one.
-        bound = min(float(most.min()), float(found.value[tile].max()))
-        rows, known = _kept(rows, known, least <= bound)
         if len(rows):
             for half in _halves(tile):
                 search(rows, known, half)
 
     whole = (slice(0, len(bandwidth)), slice(0, len(peak)))
-    if len(judge):
-        search(np.arange(len(judge)), judge, whole)
+    for start in range(0, len(judge), _PAIRS):  # so that one point's candidates are few enough
+        rows = np.arange(start, min(start + _PAIRS, len(judge)))
+        search(rows, judge[rows], whole)
     return found
+
+
+_PAIRS = 2**14
+"""Pairs of candidate and grid point that are judged all at once: as many as stay in cache."""
+
+
+def _points(tile: Tile) -> int:
+    across, up = tile
+    return (across.stop - across.start) * (up.stop - up.start)
+
+
+def _everywhere(judge: Judge, bandwidth: Array, peak: Array) -> Array:
+    """Return the excess of each candidate at each point, (N, B, P)."""
+    shape = (len(judge), len(bandwidth), len(peak))
+    rows, across, up = (axis.ravel() for axis in np.indices(shape))
+    return judge[rows].excess(bandwidth[across], peak[up]).reshape(shape)
 
 
 def _kept(rows: Array, judge: Judge, mask: Array) -> tuple[Array, Judge]:

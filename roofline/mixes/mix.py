@@ -147,5 +147,7 @@ def _weight(word: str, text: str) -> float:
     except ValueError:
         weight = math.nan
     if not (math.isfinite(weight) and weight > 0):
-        raise SpecError(f"mix {word!r}: read {text!r} where a positive weight belongs, as in chat=3")
+        raise SpecError(
+            f"mix {word!r}: read {text!r} where a positive weight belongs, as in chat=3"
+        )
     return weight
