@@ -201,9 +201,7 @@ def ask_all(plan: Plan, arch: Architectures, index: Array, known: Tables) -> Tab
         inside, loss[fits], index[fits], plan.bandwidth, plan.peak, found["grid"]
     )
     some = fits & good
-    found["quickest"] = quickest(
-        judge[some], index[some], *plan.coarse, found["quickest"]
-    )
+    found["quickest"] = quickest(judge[some], index[some], *plan.coarse, found["quickest"])
     _on_chip(plan, found, arch[fits], inside, loss[fits], index[fits], here[fits])
     return found
 
