@@ -141,4 +141,6 @@ def _slope(multiple: Array, loss: Array) -> float:
     x, y = np.log(multiple[near]), loss[near]
     if len(x) < 3:
         return np.nan
+    if np.ptp(y) == 0:
+        return 0.0
     return float(np.polyfit(x - x.mean(), y, 1)[0])
