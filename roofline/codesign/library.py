@@ -18,6 +18,7 @@ import numpy as np
 from hardware_specs import load_device
 from hardware_specs.library import shipped_devices
 from roofline.codesign.judge import Judge
+from roofline.codesign.survey import FAR
 from roofline.efficiency.calibrated import calibrated, say_basis
 from roofline.engine import estimate
 from roofline.laws import predict
@@ -186,6 +187,8 @@ def _look(question: Common, pool: Pool, name: str) -> Found:
     shares["memory"] = costs["memory"] / usable
     tight = max(shares, key=lambda name: np.nan_to_num(shares[name], nan=np.inf))
     reason = "" if excess <= 1 else _reason(tight, costs, limits | {"memory": usable}, excess)
+    if reason and tight != "memory" and costs[tight] == costs[tight]:
+        reason += f"; it waits for {_waits_for(judge, tight)}"
     return Found(
         **said,
         excess=excess,
@@ -284,6 +287,17 @@ def _reason(
     need, limit = (format_quantity(value, kind) for value in (costs[tight], limits[tight]))
     name = "memory" if tight == "memory" else tight.upper() if len(tight) == 4 else tight
     return f"{name} {need} of the nearest candidate, {excess:.3g} times the {limit} allowed"
+
+
+def _waits_for(judge: Judge, name: str) -> str:
+    """Say what most of a candidate's time is: what would go if one rate were boundless."""
+    whole = float(judge.costs([name], 1.0, 1.0)[name][0])
+    saved = {
+        "DRAM traffic": whole - float(judge.costs([name], FAR, 1.0)[name][0]),
+        "computation": whole - float(judge.costs([name], 1.0, FAR)[name][0]),
+        "launches and fixed times": float(judge.costs([name], FAR, FAR)[name][0]),
+    }
+    return max(saved, key=saved.__getitem__)
 
 
 def library_table(found: Sequence[Found]) -> pd.DataFrame:

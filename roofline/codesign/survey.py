@@ -113,11 +113,12 @@ class Plan:
 class Survey:
     """What a pass over a space found.
 
-    tables: `grid` (B, P) the least loss within the limits; `quickest` on the coarse grid the least share of the
-    tightest limit among candidates no worse than the target; `line_` of each axis; `need_` of each
-    way to meet the target: multiples of the template's bandwidth or peak, of its capacity, and of
-    its power the reciprocal of the largest allowed; `least_loss` of the space; `closest` the least
-    share at the template. Values are losses but where said; indices are points of the space.
+    tables: `grid` (B, P) the least loss within the limits; `quickest` on the coarse grid the least
+    share of the tightest limit among candidates no worse than the target; `line_` of each axis;
+    `need_` of each way to meet the target: multiples of the template's bandwidth or peak, of its
+    capacity, and of its power the reciprocal of the largest allowed; `least_loss` of the space;
+    `closest` the least share at the template. Values are losses but where said; indices are points
+    of the space.
     """
 
     plan: Plan
