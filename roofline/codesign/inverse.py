@@ -172,6 +172,10 @@ class Answer:
         loss = np.where(best.known, best.value, np.nan)
         return pd.DataFrame({"axis": axis, "value": at, "loss": loss, "index": index})
 
+    def axes(self) -> list[str]:
+        """The axes along which some candidate keeps the limits."""
+        return [axis for axis in AXES if self.survey.tables[f"line_{axis}"].known.any()]
+
     def own_value(self, axis: str) -> float:
         """The template's own number on an axis, SI."""
         return float(getattr(self.template.hardware, axis))
