@@ -209,7 +209,7 @@ def codesign(
             "loss": loss,
         }
         ends = {"bandwidth": bandwidth, "peak": peak, "capacity": capacity, "power": power}
-        single = {
+        single: dict[str, Any] = {
             "model": model,
             "processor": processor,
             "spans": {name: _span(name, text) for name, text in ends.items() if text is not None},

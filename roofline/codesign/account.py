@@ -37,7 +37,7 @@ NEED_TITLES = {
 def need_row(answer: Answer, need: Need) -> dict[str, Any]:
     """Return a need as plain numbers: the hardware, the factor over the template, the candidate."""
     own = answer.template.hardware
-    arch = answer.model if need.index is None else answer.question.space.at([need.index])
+    arch = answer.model if need.index is None else answer.question.space.at(np.array([need.index]))
     assert arch is not None
     axis = {"bandwidth_alone": "bandwidth", "peak_alone": "peak", "both": "bandwidth"}.get(
         need.what, need.what
@@ -137,7 +137,8 @@ def say_margin(margin: Margin) -> str:
     elif not parts:
         parts.append("no amount that was tried is worth anything")
     value = say(margin.axis, margin.value) if margin.value > 0 else "none"
-    return f"{SAID[margin.axis].capitalize()} ({value}): {'; '.join(parts)}."
+    name = SAID[margin.axis]
+    return f"{name[0].upper()}{name[1:]} ({value}): {'; '.join(parts)}."
 
 
 def say_library(library: Sequence[Found]) -> list[str]:

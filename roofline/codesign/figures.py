@@ -46,6 +46,7 @@ def contours_figure(answer: Answer, library: Sequence[Found] | None = None) -> F
             _axes(panel, answer)
         _losses(left, answer)
         _times(right, answer)
+        left.set_ylabel(f"Peak in {answer.template.number_format}, dense")
         own = answer.template.hardware
         for panel in (left, right):
             panel.scatter(
@@ -72,8 +73,6 @@ def _axes(panel: Axes, answer: Answer) -> None:
     panel.tick_params(axis="x", labelsize=7.5)
     panel.tick_params(axis="y", labelsize=7.5)
     panel.set_xlabel("DRAM bandwidth, nominal")
-    if panel.get_subplotspec().is_first_col():
-        panel.set_ylabel(f"Peak in {answer.template.number_format}, dense")
 
 
 def _losses(panel: Axes, answer: Answer) -> None:
@@ -92,10 +91,14 @@ def _losses(panel: Axes, answer: Answer) -> None:
     if len(levels):
         lines = panel.contour(x, y, loss, levels=levels, colors=[FAINT], linewidths=0.8, zorder=2)
         panel.clabel(lines, fontsize=6.5, colors=[GREY], fmt="%.2f", inline_spacing=2)
-    good = np.where(grid.known, grid.value <= answer.loss, False).T.astype(float)
-    if 0 < good.mean() < 1:
-        panel.contour(x, y, good, levels=[0.5], colors=[ORANGE], linewidths=1.8, zorder=4)
-    panel.contourf(x, y, good, levels=[0.5, 1.5], colors=[ORANGE], alpha=0.07, zorder=0)
+    best = answer.survey.tables["quickest"]
+    if best.known.any() and best.value.min() < 1:
+        across, up = plan.coarse
+        share = np.minimum(np.where(best.known, best.value, np.inf), 1e3).T
+        where = across * own.bandwidth, up * own.peak
+        panel.contourf(*where, share, levels=[0, 1], colors=[ORANGE], alpha=0.07, zorder=0)
+        if share.max() > 1:
+            panel.contour(*where, share, levels=[1], colors=[ORANGE], linewidths=1.8, zorder=4)
     if answer.own is not None:
         alone = answer.own.tables["grid"].known.T.astype(float)
         if 0 < alone.mean() < 1:
@@ -179,7 +182,7 @@ def _handles(answer: Answer, library: Sequence[Found] | None) -> list[Any]:
     def mark(marker: str, face: str, label: str) -> Line2D:
         return Line2D([], [], ls="", marker=marker, mfc=face, mec=INK, ms=4.5, mew=0.8, label=label)
 
-    handles = [
+    handles: list[Any] = [
         Line2D([], [], color=ORANGE, lw=1.8, label=f"Loss of {answer.loss:.3f} within the limits")
     ]
     if answer.own is not None and answer.model is not None:
@@ -191,7 +194,7 @@ def _handles(answer: Answer, library: Sequence[Found] | None) -> list[Any]:
     if library:
         handles += [
             mark("o", INK, "Phone that meets it"),
-            mark("o", "white", "and that does not"),
+            mark("o", "white", "that does not"),
             mark("s", INK, "Jetson"),
             mark("^", INK, "Board"),
             mark("D", INK, "Other"),
@@ -242,7 +245,7 @@ def lines_figure(answer: Answer) -> Figure:
             panel.axhline(answer.loss, color=ORANGE, lw=1.0, ls=(0, (4, 2)))
             if axis in worth:
                 _tangent(panel, worth[axis].value / size, worth[axis].loss, worth[axis].slope)
-            panel.set_title(SAID[axis].capitalize(), fontsize=9)
+            panel.set_title(SAID[axis][0].upper() + SAID[axis][1:], fontsize=9)
             panel.set_xlabel(unit)
             panel.grid(color=FAINT, alpha=0.35, lw=0.5)
         panels[0].set_ylabel("Least loss within the limits (nats)")
@@ -277,7 +280,6 @@ def devices_figure(library: Sequence[Found], title: str) -> Figure | None:
             rows, [e.watts for e in stated], color=[paints[e.scope] for e in stated], height=0.7
         )
         panel.set_yticks(rows, [each.device for each in stated], fontsize=7.5)
-        panel.invert_yaxis()
         panel.set_xlabel("Stated power (W)")
         for row, each in zip(rows, stated, strict=True):
             words = f"{each.watts:.4g} W, {each.excess:.0%} of {each.tight}"
@@ -290,7 +292,8 @@ def devices_figure(library: Sequence[Found], title: str) -> Figure | None:
             mpl.patches.Patch(fc=paint, label=f"power of the {scope.replace('-', ' ')}")
             for scope, paint in paints.items()
         ]
-        panel.legend(handles=handles, loc="lower right")
+        figure.legend(handles=handles, loc="outside lower left", ncols=3)
+        panel.set_ylim(len(stated) - 0.4, -0.6)
         write_title(figure, title)
     return figure
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class FleetAnswer:
 
     def architectures(self) -> Architectures:
         """The architectures of the choices, in order."""
-        return self.question.space.at([choice.index for choice in self.choices.values()])
+        return self.question.space.at(np.array([choice.index for choice in self.choices.values()]))
 
     def table(self) -> pd.DataFrame:
         """Every choice on every device, a row each, with intervals and the architecture."""
@@ -241,7 +241,7 @@ def _choices(
     limits: list[dict[str, float]],
     arch: Architectures,
     index: Array,
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Describe architectures on every device: the fields of a `Choice` but for its name."""
     said = predict(question.law, arch)
     loss = np.broadcast_to(said.loss, (len(arch),))

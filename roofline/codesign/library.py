@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hardware_specs import load_device
 from hardware_specs.library import shipped_devices
+from roofline.codesign.factored import factor
 from roofline.codesign.judge import Judge
 from roofline.codesign.survey import FAR
 from roofline.efficiency.calibrated import calibrated, say_basis
@@ -48,7 +49,8 @@ class Pool:
     """The candidates that are good enough, and a bound on what each costs anywhere.
 
     index: points of the space, (N,). loss: (N,). flops, bytes: (2, W, N) of the prefill and of the
-    first decode step under each workload, of the floor. memory: (N,) of the largest workload.
+    first decode step under each workload, of the floor. launches: (2, W, N) kernels of a prefill
+    and of a step. memory: (N,) of the largest workload.
     """
 
     space: Space
@@ -56,6 +58,7 @@ class Pool:
     loss: Array
     flops: Array
     bytes: Array
+    launches: Array
     memory: Array
 
     def __len__(self) -> int:
@@ -110,6 +113,7 @@ def gather(question: Common, target: float, progress: Progress | None = None) ->
     where = np.concatenate(index) if index else np.empty(0, dtype=np.int64)
     loss = np.concatenate(losses) if losses else np.empty(0)
     reference = _reference()
+    counter = _counter(reference)
     parts = []
     for start in range(0, len(where), _CHUNK):
         arch = space.at(where[start : start + _CHUNK])
@@ -119,13 +123,15 @@ def gather(question: Common, target: float, progress: Progress | None = None) ->
         ]
         flops = np.stack([[e.prefill_flops for e in each], [e.decode_flops for e in each]])
         moved = np.stack([[e.prefill_bytes for e in each], [e.decode_bytes for e in each]])
-        parts.append((flops, moved, np.maximum.reduce([e.memory_bytes for e in each])))
+        launches = _launches(arch, counter, mix)
+        memory = np.maximum.reduce([e.memory_bytes for e in each])
+        parts.append((flops, moved, launches, memory))
         if progress is not None:
             progress(min(start + _CHUNK, len(where)), len(where))
     if not parts:
         raise SpecError(f"no candidate of {space.name} reaches a loss of {target:.4f}")
-    flops, moved, memory = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
-    return Pool(space, where, loss, flops, moved, memory)
+    joined = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
+    return Pool(space, where, loss, *joined)
 
 
 def survey_library(
@@ -162,7 +168,7 @@ def _look(question: Common, pool: Pool, name: str) -> Found:
     device = load_device(name)
     unit = device.processor()
     stated = unit.active_power or device.power.active
-    said = {
+    said: dict[str, Any] = {
         "device": name,
         "title": device.title,
         "kind": device.kind,
@@ -170,7 +176,7 @@ def _look(question: Common, pool: Pool, name: str) -> Found:
         "watts": float("nan") if stated is None else float(stated.value),
         "scope": "" if stated is None else stated.scope,
     }
-    nothing = {"excess": np.inf, "index": None, "tight": "", "costs": {}}
+    nothing: dict[str, Any] = {"excess": np.inf, "index": None, "tight": "", "costs": {}}
     try:
         known = calibrated(device)
         row, excess = nearest(question, pool, known)
@@ -210,19 +216,24 @@ def _judge(question: Common, arch: Architectures, device: Device) -> Judge:
 def nearest(question: Common, pool: Pool, device: Device) -> tuple[int, float]:
     """Return the row of a pool that takes the least share of its tightest limit, and that share."""
     bound = bound_of(question, pool, device)
-    order = np.argsort(bound, kind="stable")
     usable = min(device.memory.dram.usable_bytes, question.values().get("memory", np.inf))
-    best, row = np.inf, int(order[0])
-    for start in range(0, len(order), _BLOCK):
-        some = order[start : start + _BLOCK]
+    best, row = np.inf, int(np.argmin(bound))
+    # The first few by their bounds leave few others in the running, and only those are sorted.
+    first = np.argpartition(bound, min(_BLOCK, len(bound)) - 1)[:_BLOCK]
+    rest: Array = np.empty(0, dtype=np.int64)
+    for start in range(-_BLOCK, len(bound), _BLOCK):
+        some = first if start < 0 else rest[start : start + _BLOCK]
         some = some[bound[some] < best]
-        if not len(some):
+        if not len(some) and start >= 0:
             break
         judge = _judge(question, pool.space.at(pool.index[some]), device)
         share = np.maximum(judge.excess(1.0, 1.0), judge.memory / usable)
         at = int(np.argmin(share))
         if share[at] < best:
             best, row = float(share[at]), int(some[at])
+        if start < 0:
+            rest = np.setdiff1d(np.flatnonzero(bound < best), first)
+            rest = rest[np.argsort(bound[rest], kind="stable")]
     return row, best
 
 
@@ -234,9 +245,11 @@ def bound_of(question: Common, pool: Pool, device: Device) -> Array:
     levels = [each.bandwidth.value for each in device.memory.on_chip if each.bandwidth]
     dram = device.memory.dram.bandwidth.value * share
     rate = max([dram, *levels])
+    launch = 0.0 if question.ideal else min(unit.launch_seconds, unit.state_launch_seconds)
     fixed = (0.0, 0.0) if question.ideal else (unit.prompt_seconds, unit.step_seconds)
     prefill, step = (
-        np.maximum(pool.flops[phase] / fastest, pool.bytes[phase] / rate) + fixed[phase]
+        np.maximum(pool.flops[phase] / fastest, pool.bytes[phase] / rate)
+        + (fixed[phase] + launch * pool.launches[phase])
         for phase in (0, 1)
     )
     limits = question.values()
@@ -273,6 +286,25 @@ def _reference() -> Device:
     device = load_device("phone")
     memory = device.memory.model_copy(update={"on_chip": ()})
     return device.model_copy(update={"memory": memory})
+
+
+def _counter(reference: Device) -> Device:
+    """A device that takes a second for each kernel that it starts, and for nothing else."""
+    known = calibrated(reference)
+    unit = known.processor()
+    second = unit.kernel_launch.model_copy(update={"value": 1.0})  # type: ignore[union-attr]
+    nothing = second.model_copy(update={"value": 0.0})
+    # Under no runtime, for some read a prompt in pieces and start every kernel anew for each.
+    rests = {"kernel_launch": second, "state_launch": second, "calibration": None}
+    rests |= {"step_overhead": nothing, "prefill_overhead": nothing}
+    units = {**known.processors, known.default_processor: unit.model_copy(update=rests)}
+    return known.model_copy(update={"processors": units})
+
+
+def _launches(arch: Architectures, counter: Device, mix: Mix) -> Array:
+    """Kernels that a prefill and a decode step start under each workload, (2, W, N)."""
+    each = [factor(arch, counter, part.workload()) for part in mix.workloads]
+    return np.stack([[e.prefill_rest for e in each], [e.decode_rest / e.generate for e in each]])
 
 
 _DIMENSIONS = {"memory": "bytes", "energy": "energy"}

@@ -87,7 +87,7 @@ class Common(Spec):
         """Return the text of a file that reads back equal."""
         import yaml
 
-        data = {"question": type(self).__name__.lower()}
+        data: dict[str, Any] = {"question": type(self).__name__.lower()}
         data |= self.model_dump(mode="json", by_alias=True, exclude_none=True)
         data["space"] = yaml.safe_load(self.space.to_yaml())
         for name in ("device", "devices"):

@@ -39,7 +39,7 @@ FAR = 2.0**30
 
 _CLOSE = 1 + 1e-9
 _SPAN = 2.0**14
-_COARSE = 40
+_COARSE = 25
 
 NEEDS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
     "bandwidth": (lambda f: f, lambda f: 1.0),
@@ -92,11 +92,12 @@ class Plan:
 
     @property
     def coarse(self) -> tuple[Array, Array]:
-        """The grid of `quickest`: some forty of the points along each axis."""
-        return tuple(  # type: ignore[return-value]
-            at[np.unique(np.linspace(0, len(at) - 1, min(len(at), _COARSE)).round().astype(int))]
-            for at in (self.bandwidth, self.peak)
-        )
+        """The grid of `quickest`: some of the points along each axis."""
+
+        def some(at: Array) -> Array:
+            return at[np.unique(np.linspace(0, len(at) - 1, _COARSE).round().astype(int))]
+
+        return some(self.bandwidth), some(self.peak)
 
     def nothing(self) -> Tables:
         """Return the tables before any candidate."""
@@ -215,10 +216,10 @@ def _lines(
     inside, least, whose = judge[fits], loss[fits], index[fits]
     for name in ("bandwidth", "peak"):
         at, known = plan.lines[name], found[f"line_{name}"]
-        axes = (at, one) if name == "bandwidth" else (one, at)
-        shape = (len(axes[0]), len(axes[1]))
+        across, up = (at, one) if name == "bandwidth" else (one, at)
+        shape = (len(across), len(up))
         table = Best(known.value.reshape(shape), known.index.reshape(shape))
-        grown = lowest(inside, least, whose, *axes, table)
+        grown = lowest(inside, least, whose, across, up, table)
         found[f"line_{name}"] = Best(grown.value.ravel(), grown.index.ravel())
     ready = here <= 1
     share = plan.template.device.memory.dram.usable_share.value

@@ -13,6 +13,7 @@ from roofline.workload import Workload
 from spec_files import Spec, SpecError, find_spec, read_yaml, validate_spec
 
 FOLDER = Path(__file__).parent
+_SINGLE = "workload"
 
 
 class Part(Spec):
@@ -76,6 +77,9 @@ class Mix(Spec):
 
     def describe(self) -> str:
         """Say what is in the mix: lengths of prompt and answer, and shares."""
+        if len(self.workloads) == 1 and self.name == _SINGLE:
+            (part,) = self.workloads
+            return f"{part.prompt:,} tokens read, {part.generate:,} written, batch {part.batch}"
         parts = []
         for part, share in zip(self.workloads, self.shares, strict=True):
             many = f"{part.batch} x " if part.batch > 1 else ""
@@ -86,8 +90,8 @@ class Mix(Spec):
     @classmethod
     def single(cls, batch: int, prompt: int, generate: int) -> Self:
         """Return the mix of one workload."""
-        part = {"name": "workload", "batch": batch, "prompt": prompt, "generate": generate}
-        return validate_spec({"name": "workload", "workloads": [part]}, cls, "workload")
+        part = {"name": _SINGLE, "batch": batch, "prompt": prompt, "generate": generate}
+        return validate_spec({"name": _SINGLE, "workloads": [part]}, cls, _SINGLE)
 
     @classmethod
     def join(cls, mixes: Sequence[Mix], weights: Sequence[float]) -> Mix:
