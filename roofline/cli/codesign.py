@@ -373,14 +373,21 @@ def _print(found: Answer, devices: list[Found] | None) -> None:
     from roofline.cli import show
     from roofline.codesign.account import NEED_TITLES, need_row, say_need, sentences
     from roofline.codesign.fleet import say_limits
+    from roofline.codesign.survey import NEEDS
 
     question, template = found.question, found.template
     rows = []
-    for needs in (found.needs, found.own_needs):
-        for need in needs:
-            said = need_row(found, need)
-            factor = f"{said['times_template']:.3g} x"
-            rows.append([NEED_TITLES[need.what], say_need(need), factor, said["candidate"]])
+    everyone = [found.needs] if found.own is None else [found.needs, found.own_needs]
+    for needs in everyone:
+        known = {need.what: need for need in needs}
+        for kind, title in NEED_TITLES.items():
+            if kind in known:
+                said = need_row(found, known[kind])
+                factor = f"{said['times_template']:.3g} x"
+                rows.append([title, say_need(known[kind]), factor, said["candidate"]])
+            elif kind in NEEDS:
+                whose = "any candidate" if needs is found.needs else question.model_name
+                rows.append([title, "no amount is enough", "", f"for {whose}"])
     whose = f"as {found.model.names[0]}" if found.model is not None else "asked for"
     show.table(
         f"Least hardware like {template.device.title} for a loss of {found.loss:.4f}, {whose}, "
@@ -388,8 +395,8 @@ def _print(found: Answer, devices: list[Found] | None) -> None:
         ["least", "needed", "of the template", "by"],
         rows,
     )
-    if not rows:
-        show.note("No hardware meets this: launches and fixed times alone take longer.")
+    if not found.needs:
+        show.note("No hardware like it meets this: launches and fixed times alone take longer.")
     if devices is not None:
         _print_devices(devices)
     for line in sentences(found, devices):

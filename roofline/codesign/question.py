@@ -142,6 +142,11 @@ class Inverse(Common):
         self.sizes()
         return self
 
+    @property
+    def model_name(self) -> str:
+        """Name of the model; empty where a loss is asked for."""
+        return "" if self.model is None else self.model.name
+
     def known_model(self) -> Architectures | None:
         """Return the model in the formats of the question; None where there is none."""
         if self.model is None:
