@@ -176,7 +176,7 @@ class Inverse(Common):
 class Fleet(Common):
     """Which one architecture serves several devices best?"""
 
-    devices: tuple[Device, ...] = Field(min_length=2)
+    devices: tuple[Device, ...]
     runtime: str | None = None
     weights: tuple[float, ...] = ()
     """Of the devices, in a weighted mean; equal where not given."""
@@ -186,6 +186,8 @@ class Fleet(Common):
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [device.name for device in self.devices]
+        if len(names) < 2:
+            raise SpecError("a fleet has at least two devices", at=("devices",))
         twice = [name for i, name in enumerate(names) if name in names[:i]]
         if twice:
             raise SpecError(f"device {twice[0]!r} is given twice", at=("devices",))

@@ -59,10 +59,12 @@ class Mix(Spec):
     """What was assumed beyond the sources."""
     weights: str = ""
     """Where the weights come from."""
-    workloads: tuple[Part, ...] = Field(min_length=1)
+    workloads: tuple[Part, ...]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not self.workloads:
+            raise SpecError("has no workload", at=("workloads",))
         names = [part.name for part in self.workloads]
         twice = [name for i, name in enumerate(names) if name in names[:i]]
         if twice:
