@@ -129,7 +129,7 @@ def _times(panel: Axes, answer: Answer) -> None:
         kind = DIMENSIONS[name]
     else:
         limit, kind = 1.0, ""
-        title = f"Least share of the tightest limit at a loss of {answer.loss:.3f} or less"
+        title = f"Least time, in limits, at a loss of {answer.loss:.3f} or less"
     panel.set_title(title, fontsize=9)
     if not best.known.any():
         return
@@ -140,7 +140,7 @@ def _times(panel: Axes, answer: Answer) -> None:
     lines = panel.contour(x, y, values, levels=levels, colors=[BLUE], linewidths=0.9, zorder=2)
     panel.clabel(
         lines, fontsize=6.5, colors=[BLUE], inline_spacing=2,
-        fmt=lambda v: format_quantity(v, kind, digits=2) if kind else f"{v:g}",
+        fmt=lambda v: format_quantity(v, kind, digits=2) if kind else f"{v:g} x",
     )  # fmt: skip
     if low < limit < high:
         panel.contour(x, y, values, levels=[limit], colors=[ORANGE], linewidths=1.8, zorder=3)
@@ -194,7 +194,7 @@ def _handles(answer: Answer, library: Sequence[Found] | None) -> list[Any]:
     if library:
         handles += [
             mark("o", INK, "Phone that meets it"),
-            mark("o", "white", "that does not"),
+            mark("o", "white", "Phone that does not"),
             mark("s", INK, "Jetson"),
             mark("^", INK, "Board"),
             mark("D", INK, "Other"),

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roofline.codesign.account import (
     NEED_TITLES,
@@ -34,7 +34,8 @@ MODEL = "qwen2.5-0.5b"
 DEVICE = "phone"
 LIMITS: dict[str, str | float] = {"tpot": "20 ms", "ttft": "2 s"}
 FLEET = (DEVICE, "jetson-agx-orin-64gb", "raspberry-pi-5")
-FLEET_LIMITS: dict[str, str | float] = {"tpot": "100 ms"}
+FLEET_LIMITS: dict[str, str | float] = {"tpot": "50 ms"}
+OWN_LIMITS: dict[str, dict[str, str | float]] = {"rpi5": {"tpot": "200 ms"}}
 MIX = "chat"
 POINTS = 100
 SHOWN = 12
@@ -51,11 +52,21 @@ def write_report(folder: Path, space: str = SPACE, points: int = POINTS) -> list
     def device(name: str) -> Device:
         return calibrated(load_device(name))
 
-    common = {"space": space, "mix": load_mix(MIX), "formats": {"weight_format": WEIGHTS}}
+    common: dict[str, Any] = {
+        "space": space,
+        "mix": load_mix(MIX),
+        "formats": {"weight_format": WEIGHTS},
+    }
     question = prepare(
         Inverse, device=device(DEVICE), model=MODEL, limits=LIMITS, points=points, **common
     )
-    fleet = prepare(Fleet, devices=[device(n) for n in FLEET], limits=FLEET_LIMITS, **common)
+    fleet = prepare(
+        Fleet,
+        devices=[device(n) for n in FLEET],
+        limits=FLEET_LIMITS,
+        own_limits=OWN_LIMITS,
+        **common,
+    )
     assert isinstance(question, Inverse)
     assert isinstance(fleet, Fleet)
     found = answer(question)
@@ -89,8 +100,9 @@ def report(found: Answer, library: Sequence[Found], shared: FleetAnswer) -> str:
         f"`python -m roofline.codesign` writes this folder; `roofline codesign --repeat "
         f"codesign.yaml` and `fleet.yaml` ask each half again. Template: {template.device.title} "
         f"({template.processor}); {found.survey.looked_at:,} candidates of `{question.space.name}` "
-        f"in {WEIGHTS}, losses by law `{question.law.name}`. Workloads: {question.mix.title.lower()}"
-        f" ({question.mix.describe()}); {limits}, on average over the requests.",
+        f"in {WEIGHTS}, losses by law `{question.law.name}`. Workloads: "
+        f"{question.mix.title.lower()} ({question.mix.describe()}); {limits}, on average over the "
+        "requests.",
         "",
         f"The loss that is good enough is that of {question.model_name} by the same law, "
         f"{found.loss:.4f}: what must a phone be to run it, and what to run a model as good?",
@@ -105,9 +117,9 @@ def report(found: Answer, library: Sequence[Found], shared: FleetAnswer) -> str:
         "",
         "## What one more is worth",
         "",
-        "At the template, with all else as it is. Losses over whole layers and heads fall in steps: "
-        "`one more` is exact, `slope` that of a line through the steps within a fifth, `envelope` the "
-        "same slope from how much of the time waits for DRAM or for computation "
+        "At the template, with all else as it is. Losses over whole layers and heads fall in "
+        "steps: `one more` is exact, `slope` that of a line through the steps within a fifth, "
+        "`envelope` the same slope from how much of the time waits for DRAM or for computation "
         "(`roofline/codesign/margins.py`).",
         "",
         "| of | unit | one more, nats | slope, nats a unit | envelope | next step at |",
@@ -131,7 +143,7 @@ def report(found: Answer, library: Sequence[Found], shared: FleetAnswer) -> str:
         "",
         "## One architecture for three devices",
         "",
-        f"{say_limits(shared.question.values())} on each; least loss.",
+        f"{_fleet_limits(shared)}: the least loss within them.",
         "",
         *_fleet(shared),
         "",
@@ -141,17 +153,29 @@ def report(found: Answer, library: Sequence[Found], shared: FleetAnswer) -> str:
         "",
         "## How far to trust it",
         "",
-        "- Needs are those of a device *like* the template: what its kernels reach of their peaks, and "
-        "what a launch takes, are kept, and a need moves with the interval of its predictions.",
-        "- Peaks and bandwidths are nominal. A device of the library with the same two numbers may do "
-        "better or worse, by its own efficiencies: the marks in the figure are filled by its own "
-        "estimate, wherever they stand.",
-        "- Powers are as the profiles state them, of a rail, a module, a board or a package, mostly "
-        "limits and not measured while a model ran.",
+        "- Needs are those of a device *like* the template: what its kernels reach of their peaks, "
+        "and what a launch takes, are kept, and a need moves with the interval of its predictions."
+        + _small_kernels(found),
+        "- Peaks and bandwidths are nominal. A device of the library with the same two numbers may "
+        "do better or worse, by its own efficiencies: the marks in the figure are filled by its "
+        "own estimate, wherever they stand.",
+        "- Powers are as the profiles state them, of a rail, a module, a board or a package, "
+        "mostly limits and not measured while a model ran.",
         "- The law was fitted to 170 small models and overstates differences between dense ones.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _small_kernels(found: Answer) -> str:
+    """Say how much computation small kernels waste on the template, if it is known."""
+    half = found.template.unit.compute_half_size_flops
+    if not half or found.question.ideal:
+        return ""
+    return (
+        f" A kernel of {half / 1e6:.3g} MFLOP reaches half of its efficiency there, so that a deep "
+        "model of many small kernels waits for the peak even while it decodes."
+    )
 
 
 def _needs(found: Answer) -> list[str]:
@@ -194,6 +218,11 @@ def _devices(library: Sequence[Found]) -> list[str]:
         f"{each.tight} | {each.basis} |"
         for each in stated[:SHOWN]
     ]
+
+
+def _fleet_limits(shared: FleetAnswer) -> str:
+    question = shared.question
+    return "; ".join(f"{d.name}: {say_limits(question.limits_of(d))}" for d in question.devices)
 
 
 def _fleet(shared: FleetAnswer) -> list[str]:
