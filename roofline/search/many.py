@@ -6,8 +6,8 @@ Each is an `Evaluator` like any other: a search over a mix or for a fleet is a s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from spec_files import SpecError
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
     from hardware_specs import Device
+    from roofline.engine import Estimate
     from roofline.laws import Law
     from roofline.mixes import Mix
 
@@ -100,6 +101,35 @@ class FleetEvaluator:
         found["memory"] = np.maximum.reduce([said["memory"] for said in each])
         found["fits"] = np.logical_and.reduce([said["fits"] for said in each])
         return found
+
+
+def estimate_mix(
+    arch: Architectures, device: Device, mix: Mix, how: How = "mean", **options: Any
+) -> Estimate:
+    """Estimate N candidates under a mix: means or worsts of times, rates, traffic and energy.
+
+    Memory is that of the largest workload; what bounds a candidate, and its operators, are those of
+    the workload with the greatest weight. options: as for `estimate`.
+    """
+    from roofline.engine import estimate
+
+    each = [estimate(arch, device, part.workload(), **options) for part in mix.workloads]
+    usual = each[int(np.argmax(mix.shares))]
+    mixed: dict[str, Any] = {
+        name: combine([getattr(one, name) for one in each], mix.shares, how) for name in _MIXED
+    }
+    most = {name: np.maximum.reduce([getattr(one, name) for one in each]) for name in _LARGEST}
+    fits = np.logical_and.reduce([one.fits for one in each])
+    batch = sum(s * part.batch for s, part in zip(mix.shares, mix.workloads, strict=True))
+    rate = batch / mixed["tpot"]
+    return replace(usual, **mixed, **most, fits=fits, tokens_per_s=rate)
+
+
+_MIXED = (
+    *TIMES, "tpot_first", "tpot_last", "prefill_flops", "prefill_bytes", "decode_flops",
+    "decode_bytes",
+)  # fmt: skip
+_LARGEST = ("kv_cache_bytes", "activation_bytes", "memory_bytes")
 
 
 def combine(columns: Sequence[Array], weights: Sequence[float], how: How) -> Array:

@@ -150,3 +150,32 @@ def test_both_are_searched_as_any_evaluator(space) -> None:
             if tpot < best:
                 best, front = tpot, [*front, (loss, tpot)]
         assert sorted(map(tuple, found.points)) == front
+
+
+def test_a_sweep_over_a_mix(tmp_path, monkeypatch, capsys) -> None:
+    """Its table holds the mix's means, its page names the mix, and its file repeats it."""
+    import pandas as pd
+
+    from arch_space.spaces import load_space
+    from roofline.cli import run
+
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep", "-d", "phone", "--space", "paper-grid", "--mix", "chat=1,agent=2"]
+    assert run([*words, "--reference", "none", "-o", "one"]) == 0
+    assert run(["sweep", "--repeat", "one/sweep.yaml", "-o", "two"]) == 0
+    one, two = (tmp_path / name / "front.csv" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    front = pd.read_csv(one)
+    arch = load_space("paper-grid").at(front["index"].to_numpy())
+    mix, device = load_mix("chat=1,agent=2"), load_device("phone")
+    each = [estimate(arch, device, part.workload()) for part in mix.workloads]
+    for column, name in (("tpot_s", "tpot"), ("ttft_s", "ttft"), ("energy_j", "energy")):
+        wanted = sum(s * getattr(e, name) for s, e in zip(mix.shares, each, strict=True))
+        np.testing.assert_allclose(front[column], wanted, rtol=1e-9)
+    np.testing.assert_allclose(
+        front["memory_bytes"], np.max([e.memory_bytes for e in each], axis=0)
+    )
+    assert "agent/tools-and-agents 7,590+182" in (tmp_path / "one" / "report.html").read_text()
+    capsys.readouterr()
+    assert run([*words, "--prompt", "5", "-o", "three"]) == 2
+    assert "has its own lengths" in capsys.readouterr().err
