@@ -5,6 +5,7 @@ import typer
 from roofline.cli import (
     budget,
     calibrate,
+    codesign,
     compare,
     estimate,
     fit,
@@ -29,6 +30,7 @@ app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
 app.command("budget")(budget.budget)
+app.command("codesign")(codesign.codesign)
 app.command("fit")(fit.fit)
 app.command("probe")(probe.probe)
 app.command("calibrate")(calibrate.calibrate)
