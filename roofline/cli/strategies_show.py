@@ -115,6 +115,9 @@ def print_exchange(
             for fmt, each in found
         ],
     )  # fmt: skip
+    for fmt, each in found:
+        if not each.large_fits:
+            show.note(f"{each.large} in {fmt} does not fit this device: the exchange is on paper.")
     show.note(
         "R: inference tokens over pretraining tokens (arXiv 2408.03314). Seconds and joules are "
         "this device's, answers decoded together; a + marks memory's end before that price."

@@ -38,7 +38,7 @@ def main(out: Path) -> None:
 
 HEAD = """# Test-time compute: published numbers, and what the engine says
 
-Made by `python -m roofline.strategies`. What each strategy assumes stands in `docs/strategies.md`."""
+Made by `python -m roofline.strategies`. What each strategy assumes: `docs/strategies.md`."""
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -72,7 +72,8 @@ def _fits() -> str:
         )
     return f"""## Coverage and votes (arXiv 2407.21787)
 
-A Beta fitted to coverage = exp(a k^b) at 40 numbers of samples from 1 to 10,000; mean error in points.
+A Beta fitted to coverage = exp(a k^b) at 40 numbers of samples from 1 to 10,000; mean error in
+points.
 
 {table(["published pair", "a", "b", "alpha", "beta", "mean error"], rows)}
 
@@ -91,8 +92,8 @@ def _exchange() -> str:
     phone, task = load_device("phone"), load_task("math")
     pairs = [
         ("llama-3.2-1b", "llama-3.1-8b"),
-        ("qwen2.5-0.5b", "qwen2.5-7b"),
         ("qwen3-0.6b", "qwen3-4b"),
+        ("gemma-3-1b", "gemma-3-4b"),
     ]
     for small, large in pairs:
         few, one = (load_models([name]).with_formats("q4_k_m") for name in (small, large))
@@ -129,23 +130,25 @@ def _serial() -> str:
             )  # fmt: skip
     low, high = (PUBLISHED["latency"][i] / PUBLISHED["energy"][i] for i in (0, 1))
     columns = [
-        "N = 8, A100 80 GB", "latency, equal lengths", "spread 20 %", "published P95", "energy, equal lengths",
-        "spread 20 %", "published", "spread that explains the latency",
+        "N = 8, A100 80 GB", "latency, equal lengths", "spread 20 %", "published P95",
+        "energy, equal lengths", "spread 20 %", "published", "spread that explains the latency",
     ]  # fmt: skip
     return f"""## Eight serial calls over one batch of eight
 
 {table(columns, rows)}
 
-Prompt 100, answer 200 tokens, 16-bit weights, each prompt read in full. The engine's ratio is close to
-eight because a decode step takes hardly longer for eight sequences than for one: both stream the weights
-once and launch the same kernels. It is larger than measured for two reasons that are not in it:
+Prompt 100, answer 200 tokens, 16-bit weights, each prompt read in full. The engine's ratio is close
+to eight because a decode step takes hardly longer for eight sequences than for one: both stream the
+weights once and launch the same kernels. It is larger than measured for two reasons that are not in
+it:
 
-- Answers differ in length. A batch runs until its longest answer ends; eight calls take the sum. With a
-  standard deviation of the share in the last column, the longest of eight is 1 + 1.42 times that share of
-  the mean, and the latency's ratio is the published one.
+- Answers differ in length. A batch runs until its longest answer ends; eight calls take the sum.
+  With normal lengths the longest of eight is 1 + 1.42 s of the mean, s their standard deviation
+  over it. The last column is the s at which the ratio is the middle of the published ones: what
+  would explain the difference, and no measurement, since the lengths there were not published.
 - A fuller GPU draws more power. The published ratios themselves say by how much: the batch draws
-  {low:.2f} to {high:.2f} times the power of a serial call. The engine gives a busy A100 one power, so its
-  ratio of energy is that of latency."""
+  {low:.2f} to {high:.2f} times the power of a serial call. The engine gives a busy A100 one power,
+  so its ratio of energy is that of latency."""
 
 
 def _kinetics() -> str:
@@ -170,11 +173,12 @@ Cost of N answers to a MATH question over the cost of one, int8 weights.
 
 {table(columns, rows)}
 
-Kinetics prices products, and the cache's traffic at 562.5 FLOPs a byte; it leaves out the weights, whose
-traffic a full server spreads over many users. One user's phone streams them at every step, for all
-answers together: up to about eight answers it is nearly all there is, and the next answer is nearly free. With that term at
-the same rate the formula grows more slowly than the engine, since a phone computes far fewer FLOPs a byte than
-a B200: there products take over from 16 answers on."""
+Kinetics prices products, and the cache's traffic at 562.5 FLOPs a byte; it leaves out the weights,
+whose traffic a full server spreads over many users. One user's phone streams them at every step,
+for all answers together: up to about eight answers that is nearly all there is, and the next answer
+is nearly free. With the weights' traffic at the same rate the formula grows more slowly than the
+engine, since a phone computes fewer FLOPs a byte than a B200: there products take over from about
+16 answers on."""
 
 
 def _phone(out: Path) -> str:

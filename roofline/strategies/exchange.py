@@ -59,6 +59,7 @@ class Exchange:
     joules: float
     small_cost: dict[str, float]
     large_cost: dict[str, float]
+    large_fits: bool
     capped: tuple[str, ...]
 
 
@@ -101,6 +102,7 @@ def exchange(
         joules=found["joules"],
         small_cost={name: float(getattr(few, name)[0, 0]) for name in ("seconds", "joules")},
         large_cost={name: float(getattr(one, name)[0, 0]) for name in ("seconds", "joules")},
+        large_fits=bool(one.memory[0, 0] <= device.memory.dram.usable_bytes),
         capped=tuple(capped),
     )
 

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from roofline.report.figures import FAINT, GREY, INK, STYLE, write_title
 from roofline.report.labels import DPI, place_labels
@@ -73,7 +73,7 @@ def front_figure(plan: Plan) -> Figure:
         panel.set_xlim(x.min() * 0.93, x.max() * 1.25)
         panel.set_ylim(max(0.0, low.min() - 3), min(100.0, high.max() + 3))
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-        panel.xaxis.set_major_formatter(ScalarFormatter())
+        panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
         write_title(figure, _title(plan))
         figure.legend(loc="outside lower left", ncols=3, handletextpad=0.3, columnspacing=1.2)
