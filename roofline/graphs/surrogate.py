@@ -49,6 +49,7 @@ REVISION = 0.2
 STARTS = (1.0, 2.0, 5.0)
 """Sharpness that fits start from."""
 
+
 @dataclass(frozen=True)
 class Coefficients:
     """sharpness k, crowding h and the task's gain g, of log-odds; numbers, or (G,)."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import permutations, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from roofline.graphs.graph import ASSISTANT, FUSER, SINK, Graphs
+from spec_files import SpecError
+
+if TYPE_CHECKING:
+    from roofline.graphs.ledger import Ledger
 
 Array = np.ndarray
 
@@ -71,3 +76,25 @@ def every_graph(nodes: int, models: int, sink: int) -> Iterator[Graphs]:
                 np.repeat(roles[part], len(choices), axis=0),
                 np.tile(choices, (rows, 1)),
             )
+
+
+def search(ledger: Ledger) -> None:
+    """Evaluate every graph within the budget; a utility that takes time is asked for each in turn.
+
+    Raises SpecError where there are more nodes than can be enumerated.
+    """
+    problem = ledger.problem
+    if problem.nodes > MOST_NODES:
+        raise SpecError(
+            f"--method exhaustive: the graphs of {problem.nodes} nodes are too many to try; say "
+            f"--nodes {MOST_NODES} or fewer, or take another method"
+        )
+    for graphs in every_graph(problem.nodes, problem.pool.choices, problem.pool.sink):
+        within = graphs[problem.fits(graphs)]
+        if not len(within):
+            continue
+        if ledger.utility.swift:
+            ledger.sweep(within)
+        else:
+            ledger.limit = ledger.asked + len(within)
+            ledger.ask(within)
