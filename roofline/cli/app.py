@@ -8,6 +8,7 @@ from roofline.cli import (
     compare,
     estimate,
     fit,
+    graph,
     laws,
     listings,
     probe,
@@ -30,6 +31,7 @@ app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
 app.command("budget")(budget.budget)
 app.command("fit")(fit.fit)
+app.command("graph")(graph.graph)
 app.command("probe")(probe.probe)
 app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)

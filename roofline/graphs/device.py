@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roofline.graphs.phases import Phase, Phases
+from arch_space.tensors import weight_bytes
+from roofline.engine import decode, forward, memory
+from roofline.engine.memory import kept_cache
+from roofline.workload import Pass
 from spec_files import SpecError
 
 if TYPE_CHECKING:
@@ -79,7 +82,7 @@ class DeviceCost:
         from roofline.efficiency.calibrated import calibrated
 
         self.device = calibrated(device, processor, runtime)
-        self.processor = self.device.processor(processor)
+        self.unit = processor
         self.prompt, self.answer, self.fan_in = task.prompt, task.answer, fan_in
         dram = self.device.memory.dram
         self.usable = dram.usable_bytes
@@ -97,9 +100,8 @@ class DeviceCost:
         # The sink is one of the pool's models as often as not: then both share their weights.
         distinct = list(dict.fromkeys(names))
         self.weights_of = np.array([distinct.index(name) for name in names])
-        models: list[Architectures] = [load_model(name).with_formats(*formats) for name in distinct]
-        self.phases = [Phases(arch, self.device, processor) for arch in models]
-        self.weights = np.array([phases.weights for phases in self.phases])
+        self.models = [load_model(name).with_formats(*formats) for name in distinct]
+        self.weights = np.array([weight_bytes(arch.as_float())[0] for arch in self.models])
 
     def __call__(self, graphs: Graphs) -> DeviceCosts:
         """Price graphs."""
@@ -124,7 +126,7 @@ class DeviceCost:
         per_byte, power = self.device.memory.dram.energy_per_byte, self.device.power
         if per_byte is not None:
             return swapped * per_byte.value + (power.idle.value if power.idle else 0.0) * seconds
-        busy = self.processor.active_power or power.active
+        busy = self.device.processor(self.unit).active_power or power.active
         return seconds * busy.value if busy else np.where(swapped > 0, np.nan, 0.0)
 
     def _steps(self, graphs: Graphs) -> _Steps:
@@ -135,7 +137,7 @@ class DeviceCost:
         degree = graphs.in_degree()[row, node]
         if self.fan_in is not None:
             degree = np.minimum(degree, self.fan_in)
-        shape = (len(graphs), graphs.places, len(self.phases))
+        shape = (len(graphs), graphs.places, len(self.models))
         turn = np.ravel_multi_index((row, level, model), shape)
         size = int(np.prod(shape))
         batch = np.bincount(turn, minlength=size)
@@ -146,7 +148,9 @@ class DeviceCost:
         at, length = np.divmod(prompts, graphs.places)
         read = self._look_up(at % shape[2], batches, length, self._reading)
         turns = np.flatnonzero(batch)
-        write = self._look_up(turns % shape[2], batch[turns], reads[turns].astype(int), self._write)
+        write = self._look_up(
+            turns % shape[2], batch[turns], reads[turns].astype(int), self._writing
+        )
 
         totals = np.zeros((3, size))
         np.add.at(totals[0], at, read[0])
@@ -156,22 +160,51 @@ class DeviceCost:
         seconds, joules, work = totals.reshape(3, *shape)
         return _Steps(batch.reshape(shape) > 0, seconds, joules, work)
 
-    def _reading(self, model: int, batch: int, degree: int) -> Phase:
-        return self.phases[model].reading(batch, self.prompt + degree * self.answer)
+    def _reading(self, arch: Architectures, batch: Array, degree: Array) -> Array:
+        """Prefill of batches of prompts of one length: seconds, joules, bytes of activations."""
+        prompt = self.prompt + degree * self.answer
+        work = forward(
+            arch, self.device, Pass(batch, prompt, prompt), overhead="prompt",
+            processor=self.unit, resident=self._resident(arch, batch, prompt),
+        )  # fmt: skip
+        held = memory(arch, sequences=batch, shared=0.0, each=0.0, queries=prompt)
+        return np.stack([work.seconds, work.joules, held - weight_bytes(arch.as_float())])
 
-    def _write(self, model: int, batch: int, degrees: int) -> Phase:
+    def _writing(self, arch: Architectures, batch: Array, degrees: Array) -> Array:
+        """Decoding of batches of answers side by side: seconds, joules, bytes of the cache.
+
+        A step's traffic and products are linear in the tokens that it attends to, so a batch of
+        unlike prompts takes as long as one of their mean; where a model has sliding windows that is
+        near rather than exact.
+        """
         mean = self.prompt + degrees / batch * self.answer
-        return self.phases[model].writing(batch, mean, self.answer)
+        resident = self._resident(arch, batch, mean)
+        work = decode(
+            arch, self.device, Pass(batch, 1.0, mean + 1.0), float(self.answer),
+            processor=self.unit, resident=resident,
+        )  # fmt: skip
+        return np.stack([work.seconds, work.joules, resident - weight_bytes(arch.as_float())])
 
-    @staticmethod
+    def _resident(self, arch: Architectures, batch: Array, prompt: Array) -> Array:
+        """Bytes of the weights and of the cache when the answers are written."""
+        each = prompt + self.answer
+        return weight_bytes(arch.as_float()) + kept_cache(arch.as_float(), batch, each, 0.0)
+
     def _look_up(
-        model: Array, batch: Array, read: Array, priced: Callable[[int, int, int], Phase]
+        self,
+        model: Array,
+        batch: Array,
+        read: Array,
+        priced: Callable[[Architectures, Array, Array], Array],
     ) -> Array:
         """Seconds, joules and bytes of batches, (3, K); each distinct one is priced once."""
         keys, back = np.unique(np.stack([model, batch, read]), axis=1, return_inverse=True)
-        found = [priced(*map(int, key)) for key in keys.T]
-        table = np.array([[each.seconds, each.joules, each.bytes] for each in found])
-        return table.reshape(-1, 3)[np.ravel(back)].T
+        table = np.zeros((3, keys.shape[1]))
+        for number, arch in enumerate(self.models):
+            rows = keys[0] == number
+            if rows.any():
+                table[:, rows] = priced(arch, keys[1, rows].astype(float), keys[2, rows])
+        return table[:, np.ravel(back)]
 
     def _residence(self, steps: _Steps) -> tuple[Array, Array, Array]:
         """Bytes swapped in for one question, the fullest moment, and whether it fits, (G,)."""

@@ -29,7 +29,7 @@ class Node(Spec):
 
 
 class GraphFile(Spec):
-    """A graph. Exactly one node is the sink; an edge is a pair of names, who writes and who reads."""
+    """A graph. Exactly one node is the sink; an edge names who writes and who reads."""
 
     nodes: tuple[Node, ...] = Field(min_length=2, max_length=MOST_NODES)
     edges: tuple[tuple[Name, Name], ...] = Field(min_length=1)
@@ -145,6 +145,23 @@ def sentence(graphs: Graphs, pool: Pool, row: int = 0) -> str:
         called = SINK_NAME if role == SINK else f"{number[node]} {kind}{model}"
         parts.append(f"{called} < {' '.join(map(str, reads))}" if reads else called)
     return "; ".join(parts)
+
+
+def from_sentence(line: str, pool: Pool) -> Graphs:
+    """Read what `sentence` wrote; SpecError where it is no graph of the pool."""
+    nodes, edges = [], []
+    for part in line.split(";"):
+        called, _, reads = part.partition("<")
+        words = called.split()
+        if words == [SINK_NAME]:
+            nodes.append({"name": SINK_NAME, "role": SINK_NAME, "model": pool.names[-1]})
+        elif len(words) in (2, 3):
+            role = words[1] if len(words) == 3 else ROLES[ASSISTANT]
+            nodes.append({"name": words[0], "role": role, "model": words[-1]})
+        else:
+            raise SpecError(f"graph: read {part.strip()!r} where a node belongs.")
+        edges += [[source, words[0]] for source in reads.split()]
+    return parse_graph({"nodes": nodes, "edges": edges}, pool, "graph")
 
 
 def as_json(graphs: Graphs, pool: Pool, row: int = 0) -> dict[str, Any]:

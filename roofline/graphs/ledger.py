@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from roofline.graphs.files import sentence
+from roofline.graphs.files import from_sentence, sentence
 from roofline.graphs.graph import Graphs, stack
 from roofline.graphs.utility import UtilityFailed
 from spec_files import SpecError
@@ -40,9 +40,9 @@ class Ledger:
     """Evaluates graphs for a search, up to `limit`, and keeps what it hears.
 
     A graph asked for again counts again and is not run again, so that methods are compared by what
-    they ask. file: history.csv, appended to. known: what an interrupted run had heard, by a
-    graph's line; it is not run again either. on_failure: what a benchmark that gives no number
-    does: stop the search, or count the graph and go on.
+    they ask. file: history.csv, appended to; after `resume`, what it says is not run again either.
+    on_failure: what a benchmark that gives no number does: stop the search, or count the graph and
+    go on.
     """
 
     problem: Problem
@@ -53,6 +53,18 @@ class Ledger:
     on_failure: OnFailure = "stop"
     entries: list[Entry] = field(default_factory=list)
     asked: int = 0
+    earlier: list[Entry] = field(default_factory=list)
+
+    def resume(self) -> None:
+        """Read what an interrupted search wrote; those evaluations are not made again.
+
+        The search runs from its start once more and finds them answered. Graphs that it does not
+        ask for again, as a language model may not, stay among those that are compared.
+        """
+        assert self.file is not None
+        self.earlier = read_history(self.file, self.problem) if self.file.exists() else []
+        for entry in self.earlier:
+            self.known[entry.said] = entry.utility
 
     @property
     def left(self) -> int:
@@ -115,11 +127,16 @@ class Ledger:
                 self._write(entry)
         self.asked += len(graphs)
 
-    def best(self, count: int = 1) -> list[Entry]:
-        """The best distinct graphs so far, at most `count`; of equals the cheaper, then the first."""
+    def best(self, count: int = 1, earlier: bool = False) -> list[Entry]:
+        """The best distinct graphs so far, at most `count`; of equals the cheaper.
+
+        earlier: also those that an interrupted search had and this one did not ask for. A method
+        does not look at them, so that it goes the way that it went.
+        """
+        among = [*self.entries, *self.earlier] if earlier else self.entries
         found: dict[str, Entry] = {}
         ranked = sorted(
-            (entry for entry in self.entries if entry.utility == entry.utility),
+            (each for each in among if each.utility == each.utility),
             key=lambda entry: (-round(entry.utility, 12), entry.cost),
         )
         for entry in ranked:
@@ -138,7 +155,10 @@ class Ledger:
         return stack([entry.graph for entry in self.entries])
 
     def _write(self, entry: Entry) -> None:
-        if self.file is None:
+        place = len(self.entries) - 1
+        if self.file is None or (
+            place < len(self.earlier) and any(each.said == entry.said for each in self.earlier)
+        ):
             return
         units = float(self.problem.flops.units(entry.graph)[0])
         graph = entry.graph
@@ -149,21 +169,25 @@ class Ledger:
         )  # fmt: skip
         new = not self.file.exists()
         with self.file.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             if new:
                 writer.writerow(COLUMNS)
             writer.writerow(row)
 
 
-def read_history(file: Path) -> dict[str, float]:
-    """Utilities by graph's line that an interrupted run wrote; a line cut short is left out."""
-    found: dict[str, float] = {}
-    with file.open(newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            try:
-                value = float(row["utility"])
-            except (KeyError, TypeError, ValueError):
-                continue
-            if row.get("graph") and row.get("note") is not None and value == value:
-                found[row["graph"]] = value
+def read_history(file: Path, problem: Problem) -> list[Entry]:
+    """Evaluations that an interrupted search wrote; a line cut short is left out, and cut away."""
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8", newline="")
+    found = []
+    for line, row in enumerate(csv.DictReader(whole.splitlines()), start=2):
+        try:
+            said, value, cost = row["graph"], float(row["utility"]), float(row["cost"])
+            graph = from_sentence(said, problem.pool)
+        except (KeyError, TypeError, ValueError):
+            raise SpecError(f"{file}:{line}: no evaluation of this search") from None
+        if value == value:  # a benchmark that failed is asked again
+            found.append(Entry(graph, said, value, cost, row.get("note") or ""))
     return found

@@ -88,8 +88,8 @@ def read_budget(text: str, objective: str) -> float:
             value = np.nan
         if not 0 < value < np.inf:
             raise SpecError(
-                f"--budget: read {text!r}; write a number of units, as in 18, a unit being one node "
-                "of the smallest model"
+                f"--budget: read {text!r}; write a number of units, as in 18, a unit being one "
+                "node of the smallest model"
             )
         return value
     try:

@@ -9,10 +9,10 @@ with weights w that favour the better ones:
 
 Q is the mean of s over the answers that the node's own rests on, whatever way they came, and N how
 many those are in effect, 1 / sum of squared shares: an answer that arrives on two ways counts once.
-R counts the revisions on the way, the l-th of a chain as 1 / l. E is how many texts were written for
-the node to read, directly or not, its own included unless it is the sink: they crowd its prompt. k,
-the sharpness, says how well a node tells good answers from bad ones; g is the task's gain from
-collaboration, h what crowding takes of it.
+R counts the revisions on the way, the l-th of a chain as 1 / l. E is how many texts were written
+for the node to read, directly or not, its own included unless it is the sink: they crowd its
+prompt. k, the sharpness, says how well a node tells good answers from bad ones; g is the task's
+gain from collaboration, h what crowding takes of it.
 
 Fitted: k, h and one g a task, to the published graphs of equal cost, taken as stars, since their
 edges are not published. Assumed, for no score is published that would settle them: that E counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -123,7 +123,7 @@ class Endpoint:
                     {"role": "assistant", "content": text},
                     {"role": "user", "content": f"That cannot be used: {wrong} Answer again."},
                 ]
-        self._fail(f"its answers cannot be used: {wrong}")
+        raise self._failure(f"its answers cannot be used: {wrong}")
 
     def _ask(self, talk: list[dict[str, str]]) -> str:
         import openai
@@ -138,19 +138,21 @@ class Endpoint:
             )
             return str(answer.choices[0].message.content or "")
         except openai.APITimeoutError:
-            self._fail(f"no answer within {self.time_out:g} s")
+            raise self._failure(f"no answer within {self.time_out:g} s") from None
         except openai.APIConnectionError:
-            self._fail("nobody answers there")
+            raise self._failure("nobody answers there") from None
         except openai.APIStatusError as refused:
-            self._fail(f"it refuses with status {refused.status_code}")
+            raise self._failure(f"it refuses with status {refused.status_code}") from None
         except Exception as error:  # whatever a server sends that no client expects
-            self._fail(f"it answers with what is no completion ({type(error).__name__})")
+            raise self._failure(
+                f"it answers with what is no completion ({type(error).__name__})"
+            ) from None
 
-    def _fail(self, what: str) -> NoReturn:
+    def _failure(self, what: str) -> NoProposal:
         secret = os.environ.get(self.key)
         said = f"endpoint {self.url}: {what}"
         said = said.replace(secret, "...") if secret else said
-        raise NoProposal(f"{said.rstrip('.')}.") from None
+        return NoProposal(f"{said.rstrip('.')}.")
 
 
 def _told(state: State) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 The moves are those of the published findings: another model (which family and size a task prefers),
 a node that reads others or is read (width and depth, from the sink outwards), one edge or all moved
-from the sink to a node (depth for width), a role, one node less. A kind of move that raised the score in
-the last two rounds is tried first, and the table draws the rest.
+from the sink to a node (depth for width), a role, one node less. The kinds of move that raised the
+score most often are tried first, and the table draws the rest.
 """
 
 from __future__ import annotations
