@@ -116,21 +116,23 @@ def _cycle(readers: dict[str, set[str]], stuck: set[str]) -> list[str]:
 
 
 def nodes_of(graphs: Graphs, row: int = 0) -> list[int]:
-    """Places of a graph's nodes in an order that does not depend on which place each has.
+    """Places of a graph's nodes in an order that hardly depends on which place each has.
 
-    By level, then role, model and what each reads; the sink is last.
+    By level, then by all that each reads and all that reads it; the sink is last.
     """
-    levels = graphs.levels()[row]
-    told: dict[int, tuple[Any, ...]] = {}
-    for node in np.flatnonzero(graphs.models[row] != ABSENT):
-        reads = sorted(told[int(i)] for i in np.flatnonzero(graphs.edges[row, :, node]))
-        read_by = int(graphs.edges[row, node].sum())
-        told[int(node)] = (
-            int(levels[node]), int(graphs.roles[row, node]), int(graphs.models[row, node]),
-            tuple(reads), read_by,
-        )  # fmt: skip
+    levels, edges = graphs.levels()[row], graphs.edges[row]
+    places = [int(node) for node in np.flatnonzero(graphs.models[row] != ABSENT)]
+    kind = {n: (int(graphs.roles[row, n]), int(graphs.models[row, n])) for n in places}
+    reads: dict[int, tuple[Any, ...]] = {}
+    for node in places:
+        reads[node] = (kind[node], *sorted(reads[int(i)] for i in np.flatnonzero(edges[:, node])))
+    read_by: dict[int, tuple[Any, ...]] = {}
+    for node in reversed(places):
+        readers = sorted((reads[int(i)], read_by[int(i)]) for i in np.flatnonzero(edges[node]))
+        read_by[node] = tuple(readers)
     last = graphs.places - 1
-    return [*sorted((n for n in told if n != last), key=lambda n: told[n]), last]
+    told = {node: (int(levels[node]), reads[node], read_by[node]) for node in places}
+    return [*sorted((n for n in places if n != last), key=lambda n: told[n]), last]
 
 
 def sentence(graphs: Graphs, pool: Pool, row: int = 0) -> str:

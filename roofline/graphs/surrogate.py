@@ -72,9 +72,10 @@ class Prediction:
     within: Array
 
 
-def log_odds(accuracy: Array) -> Array:
+def log_odds(accuracy: Number) -> Array:
     """Log-odds of accuracies."""
-    return np.log(accuracy) - np.log1p(-np.asarray(accuracy))
+    known = np.asarray(accuracy)
+    return np.log(known) - np.log1p(-known)
 
 
 def score(graphs: Graphs, single: Array, using: Coefficients) -> Array:

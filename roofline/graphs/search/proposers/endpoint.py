@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -93,6 +96,8 @@ class Endpoint:
                 f"--endpoint: the address holds a user, a password or a query; give the key in the "
                 f"environment, as {self.key}"
             )
+        if not re.fullmatch(r"[A-Za-z_]\w*", self.key):  # it may be the key itself: not repeated
+            raise SpecError("--key-variable: write the name of an environment variable")
         if not self.model:
             raise SpecError("--endpoint: name its model with --endpoint-model")
         try:
@@ -128,15 +133,10 @@ class Endpoint:
     def _ask(self, talk: list[dict[str, str]]) -> str:
         import openai
 
-        assert self._client is not None
         try:
-            answer = self._client.chat.completions.create(
-                model=self.model,
-                messages=talk,  # type: ignore[arg-type]
-                temperature=0.7,
-                max_tokens=MOST_TOKENS,
-            )
-            return str(answer.choices[0].message.content or "")
+            return within(self.time_out, lambda: self._complete(talk))
+        except TimeoutError:
+            raise self._failure(f"no answer within {self.time_out:g} s") from None
         except openai.APITimeoutError:
             raise self._failure(f"no answer within {self.time_out:g} s") from None
         except openai.APIConnectionError:
@@ -148,11 +148,45 @@ class Endpoint:
                 f"it answers with what is no completion ({type(error).__name__})"
             ) from None
 
+    def _complete(self, talk: list[dict[str, str]]) -> str:
+        assert self._client is not None
+        answer = self._client.chat.completions.create(
+            model=self.model,
+            messages=talk,  # type: ignore[arg-type]
+            temperature=0.7,
+            max_tokens=MOST_TOKENS,
+        )
+        return str(answer.choices[0].message.content or "")
+
     def _failure(self, what: str) -> NoProposal:
         secret = os.environ.get(self.key)
         said = f"endpoint {self.url}: {what}"
         said = said.replace(secret, "...") if secret else said
         return NoProposal(f"{said.rstrip('.')}.")
+
+
+def within(seconds: float, ask: Callable[[], str]) -> str:
+    """Return what a call returns; TimeoutError after some seconds, however it trickles.
+
+    The client's own time-out starts anew with every byte.
+    """
+    heard: list[str] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            heard.append(ask())
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not heard:
+        raise TimeoutError
+    return heard[0]
 
 
 def _told(state: State) -> dict[str, Any]:
