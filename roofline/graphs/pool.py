@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from roofline.graphs.graph import Graphs, star
 from spec_files import SpecError, did_you_mean, find_spec, read_spec
@@ -22,6 +22,7 @@ MODELS = FOLDER / "models.yaml"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 Accuracy = Annotated[float, Field(gt=0, lt=1)]
+Date = Annotated[str, BeforeValidator(str)]  # a year alone is a number to YAML
 
 
 class Model(Spec):
@@ -39,7 +40,7 @@ class Models(Spec):
     """The models that pools are chosen from, and which of them is the sink of every graph."""
 
     source: str
-    date: str
+    date: Date
     sink: str
     models: dict[Annotated[str, Field(pattern=_NAME)], Model] = Field(min_length=1)
 
@@ -65,7 +66,7 @@ class Task(Spec):
     prompt: int = Field(ge=1, le=10_000_000)
     answer: int = Field(ge=1, le=10_000_000)
     source: str
-    date: str
+    date: Date
     accuracy: dict[str, Accuracy] = Field(min_length=1)
     """Of one model alone, by the model's name."""
     graphs: tuple[Scored, ...] = ()

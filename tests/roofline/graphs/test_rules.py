@@ -116,7 +116,9 @@ def test_enumeration_has_each_graph_once_and_all():
         for kinds in product([0, 1], repeat=3):
             names = [("assistant", "fuser")[kind] for kind in kinds] + ["sink"]
             if brute_force_valid(adjacency, names):
-                table = Graphs(adjacency[None], np.array([[*kinds, SINK]]), np.array([[0, 0, 0, 3]]))
+                table = Graphs(
+                    adjacency[None], np.array([[*kinds, SINK]]), np.array([[0, 0, 0, 3]])
+                )
                 forms.add(sentence(table, POOL))
     edges, roles = roled(3)
     found = Graphs(edges, roles, np.tile([0, 0, 0, 3], (len(edges), 1)))
