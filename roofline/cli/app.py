@@ -9,6 +9,7 @@ from roofline.cli import (
     compare,
     estimate,
     fit,
+    graph,
     laws,
     listings,
     probe,
@@ -33,6 +34,7 @@ app.command("compare")(compare.compare)
 app.command("budget")(budget.budget)
 app.command("codesign")(codesign.codesign)
 app.command("fit")(fit.fit)
+app.command("graph")(graph.graph)
 app.command("probe")(probe.probe)
 app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)
