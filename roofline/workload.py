@@ -12,6 +12,7 @@ from spec_files import SpecError, did_you_mean
 Array = np.ndarray
 Mask = Literal["causal", "full"]
 Logits = Literal["last", "all"]
+SharedReads = Literal["each", "once"]
 MOST = 1_000_000_000
 """Largest batch, prompt or answer: beyond any use, and short of overflow."""
 
@@ -71,25 +72,31 @@ class Workload:
 class Pass:
     """One forward pass: new tokens (queries) of each sequence over all its tokens (keys).
 
-    Prefill, decode, a prompt read in chunks and the verification of drafted tokens differ only in
-    these two lengths. keys: a number, or (N,) where candidates differ.
+    Prefill, decode, a prompt read in chunks, the verification of drafted tokens and a step of
+    diffusion decoding differ only in these two lengths. batch, queries, keys, shared: a number
+    each, or (N,) where candidates differ. mask: `full` for all pairs of queries and keys, as in
+    bidirectional attention. shared: leading keys that all sequences of the batch have in common.
+    shared_reads: `each` sequence reads them for itself, as in plain kernels, or the batch does
+    `once` (Hydragen, arXiv 2402.05099; cascade attention); what is computed is the same.
     """
 
-    batch: float
-    queries: float
+    batch: Array | float
+    queries: Array | float
     keys: Array | float
     mask: Mask = "causal"
     logits: Logits = "last"
     attention: Attention = "fused"
+    shared: Array | float = 0
+    shared_reads: SharedReads = "each"
 
     @property
-    def tokens(self) -> float:
-        """New tokens in the whole batch."""
+    def tokens(self) -> Any:
+        """New tokens in the whole batch; a number or (N,)."""
         return self.batch * self.queries
 
     @property
-    def logit_tokens(self) -> float:
-        """Tokens whose logits are computed."""
+    def logit_tokens(self) -> Any:
+        """Tokens whose logits are computed; a number or (N,)."""
         return self.tokens if self.logits == "all" else self.batch
 
     def seeing(self, keys: Array) -> Pass:

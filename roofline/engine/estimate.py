@@ -16,7 +16,8 @@ from roofline.efficiency.calibrated import calibrated
 from roofline.engine.energy import phase_energy
 from roofline.engine.memory import activation_peak, cache_bytes
 from roofline.engine.roof import build_roof
-from roofline.engine.timing import Timing, pass_time, present, time_decoding, time_pass, total
+from roofline.engine.timing import Timing, pass_time, present, time_pass, time_series, total
+from roofline.engine.work import BOUNDS
 from roofline.operators import OPERATORS
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ Array = np.ndarray
 CHUNK = 32_768
 """Candidates estimated at once: columns that stay in a core's cache, and long enough that threads
 seldom wait for one another's Python."""
-
-BOUNDS = ("compute", "memory", "overhead")
 
 Interval = tuple[float, float]
 UNKNOWN: Interval = (np.nan, np.nan)
@@ -171,6 +170,8 @@ class OperatorEstimate:
     time: Array
 
 
+__all__ = ["ARRAYS", "BOUNDS", "CHUNK", "Estimate", "OperatorEstimate", "estimate"]
+
 ARRAYS = tuple(f.name for f in fields(Estimate) if f.type == "Array")
 OPERATOR_ARRAYS = tuple(f.name for f in fields(OperatorEstimate) if f.name not in ("name", "phase"))
 
@@ -273,7 +274,7 @@ def _chunk(
     inventory = weight_tensors(arch)
     stored = weight_bytes(arch, inventory)
     cache = cache_bytes(arch, workload)
-    activations = activation_peak(arch, workload)
+    activations = activation_peak(arch, workload.prefill())
     memory = stored + cache + activations
 
     roof = build_roof(arch, device, processor, stored + cache, ideal)
@@ -281,7 +282,7 @@ def _chunk(
     prefill = time_pass(operators, arch, inventory, workload.prefill(), roof)
     ttft = pass_time(prefill, roof, roof.prompt)
     first = workload.decode(workload.prompt + 1)
-    decoding = time_decoding(operators, arch, inventory, first, workload.generate, roof)
+    decoding = time_series(operators, arch, inventory, first, float(workload.generate), roof)
     tpot = decoding.time / workload.generate
     prefill_bytes = total(prefill, "bytes")
     prefill_sides = _sides(prefill, roof.prompt)
@@ -294,8 +295,8 @@ def _chunk(
         roof,
         decoding.time,
         workload.generate * decode_sides[-1],
-        decoding.bytes,
-        decoding.joules,
+        decoding.total("bytes"),
+        decoding.total("joules"),
         decoding=True,
     )
     sides = [p + workload.generate * d for p, d in zip(prefill_sides, decode_sides, strict=True)]
