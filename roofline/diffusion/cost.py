@@ -119,15 +119,7 @@ def generate(
         table = arch[np.repeat(np.arange(count), kinds)] if count > 1 else arch
         cached = _means(one(table, np.tile(passes.queries, count), full=False), count)
     cached_steps = passes.cached * kinds
-    held = memory(
-        arch,
-        sequences=workload.batch,
-        shared=0.0,
-        each=0.0 if schedule.cache == "none" else float(passes.text),
-        queries=float(passes.text),
-        logits="all",
-        attention=workload.attention,
-    )
+    held = resident(arch, schedule, workload)
     known = device.processor(processor).calibration
     ends = [
         passes.full * full.seconds * first + cached_steps * cached.seconds * rest
@@ -147,6 +139,20 @@ def generate(
         runtime=known.runtime if known else "",
         basis="ideal" if ideal else known.basis if known else "profile",
         rows=known.rows if known and not ideal else 0,
+    )
+
+
+def resident(arch: Architectures, schedule: Schedule, workload: Workload) -> Array:
+    """Bytes resident at once, (N,): weights, a cache of the whole text if any, activations."""
+    text = float(workload.prompt + workload.generate)
+    return memory(
+        arch,
+        sequences=workload.batch,
+        shared=0.0,
+        each=0.0 if schedule.cache == "none" else text,
+        queries=text,
+        logits="all",
+        attention=workload.attention,
     )
 
 
