@@ -12,9 +12,11 @@ from spec_files import SpecError, format_quantity
 if TYPE_CHECKING:
     import pandas as pd
 
+    from arch_space.architectures import Architectures
     from hardware_specs import Device
     from roofline.diffusion.evidence import Held, VoteCost
     from roofline.diffusion.intensity import Map
+    from roofline.strategies import Difficulty
 
 MODEL = "llada-8b"
 WEIGHTS = "int4"
@@ -160,12 +162,12 @@ def expectation() -> pd.DataFrame:
     """
     import pandas as pd
 
-    from roofline.diffusion.expectation import solve_spread, votes
+    from roofline.diffusion.expectation import votes
     from roofline.diffusion.published import voting_table
 
     rows = []
     for row in voting_table().rows:
-        people = solve_spread(row.base.accuracy / 100, row.majority.accuracy / 100)
+        people = solve_difficulty(row.base.accuracy / 100, row.majority.accuracy / 100)
         found = votes(people)
         samples = float(found.samples[0])
         rows.append(
@@ -183,6 +185,32 @@ def expectation() -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def solve_difficulty(one: float, majority: float) -> Difficulty:
+    """Return the difficulty at which one sample and a majority of five have these accuracies.
+
+    The wrong answers are spread as the room of strategies assumes where nothing was fitted.
+    Raises SpecError where no spread of difficulty gives that majority.
+    """
+    from scipy.optimize import brentq
+
+    from roofline.diffusion.expectation import votes
+    from roofline.strategies import Difficulty
+
+    def at(log_size: float) -> Difficulty:
+        size = float(np.exp(log_size))
+        return Difficulty(alpha=one * size, beta=(1.0 - one) * size)
+
+    def missed(log_size: float) -> float:
+        return float(votes(at(log_size), stopping=False).accuracy[0]) - majority
+
+    low, high = -5.0, 8.0
+    if missed(low) * missed(high) > 0:
+        raise SpecError(
+            f"no spread of difficulty lifts {one:.1%} to {majority:.1%} by a majority of five"
+        )
+    return at(float(brentq(missed, low, high)))
 
 
 def devices(names: list[str]) -> pd.DataFrame:
@@ -220,12 +248,12 @@ def devices(names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _one_text(arch: object, device: Device) -> float:
+def _one_text(arch: Architectures, device: Device) -> float:
     """Seconds of one text of the same length by the same model token by token."""
     from roofline.engine import estimate
     from roofline.workload import Workload
 
-    return float(estimate(arch, device, Workload(1, PROMPT, ANSWER)).latency[0])  # type: ignore[arg-type]
+    return float(estimate(arch, device, Workload(1, PROMPT, ANSWER)).latency[0])
 
 
 def _seconds(value: float) -> str:
@@ -242,7 +270,6 @@ def report(
     """Return the report as Markdown; every number is computed here."""
     from roofline.diffusion.evidence import fitted_pass_seconds
     from roofline.diffusion.published import timed_table, voting_table
-    from roofline.report.diffusion import markdown_table
 
     timed = timed_table()
     layers = 32

@@ -209,13 +209,3 @@ def expect(
     if most > FRESH:
         passes = passes + (found.drawn[FRESH:] * later).sum(axis=0)
     return Expected(found.accuracy, found.samples, passes, fresh, later)
-
-
-@dataclass(frozen=True)
-class Difficulty:
-    """How hard questions are: `Questions`, as numbers."""
-
-    alpha: float
-    beta: float
-    concentration: float
-    wrong_answers: float
