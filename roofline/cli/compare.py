@@ -113,9 +113,9 @@ def compare(
         refresh=refresh,
         pass_overhead=pass_overhead,
     )
+    formats: list[str | None] = [*weights] if weights else [None]
+    tables = [models.with_formats(each, kv=kv, activations=activations) for each in formats]
     if by_diffusion is not None:
-        formats = [*weights] if weights else [None]
-        tables = [models.with_formats(each, kv=kv, activations=activations) for each in formats]
         diffusion.compare(
             tables,
             devices,
@@ -129,8 +129,6 @@ def compare(
     laws = quality.load_laws(law, tokens)
     tasks = quality.load_tasks(task, laws)
     other = None if baseline is None else load_model(baseline)
-    formats: list[str | None] = [*weights] if weights else [None]
-    tables = [models.with_formats(each, kv=kv, activations=activations) for each in formats]
     said = [{one.name: quality.told(one, arch, tasks) for one in laws} for arch in tables]
     beside = [
         {one.name: quality.beside(one, arch, other) for one in laws if other is not None}

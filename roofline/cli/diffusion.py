@@ -348,8 +348,7 @@ def compare(
         for i in range(len(arch)):
             rows.append(_autoregressive(arch, device, found[0].autoregressive, i))
             rows += [
-                _row(arch, device, schedule, each.diffusion, i, said)
-                | _verdict(each, i)
+                _row(arch, device, schedule, each.diffusion, i, said) | _verdict(each, i)
                 for schedule, each in zip(schedules, found, strict=True)
             ]
     if as_json:
@@ -373,9 +372,7 @@ def compare(
         show.note("~ no rows of this device under this runtime: a prior of its class.")
 
 
-def _autoregressive(
-    arch: Architectures, device: Device, found: Estimate, i: int
-) -> dict[str, Any]:
+def _autoregressive(arch: Architectures, device: Device, found: Estimate, i: int) -> dict[str, Any]:
     from roofline.engine import BOUNDS
 
     return {

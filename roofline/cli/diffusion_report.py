@@ -277,7 +277,8 @@ def report(
     lines = [
         "# Diffusion decoding and voting",
         "",
-        "`python -m roofline.diffusion` writes this folder; docs/diffusion.md says what is modelled.",
+        "`python -m roofline.diffusion` writes this folder; docs/diffusion.md says what is "
+        "modelled.",
         "",
         "## Fast-dLLM on an A100: published and predicted",
         "",
@@ -292,8 +293,8 @@ def report(
         f"Fitted: {fixed * 1e3:.1f} ms a pass whatever it computes, read off the dual cache's step "
         f"alone, whose 32 positions are {_share(held, fixed):.0%} overhead. That is PyTorch run "
         f"eagerly, {fixed / layers * 1e3:.2f} ms a layer: several dozen small kernels, keys and "
-        "values written at positions that are looked up on the host, and a loop in Python that asks "
-        "the GPU for the confidence of each masked token. The full pass is compute-bound at the "
+        "values written at positions that are looked up on the host, and a loop in Python that "
+        "asks the GPU for the confidence of each masked token. The full pass is compute-bound at the "
         "efficiency that was fitted to other rows. The step of the prefix cache stays "
         f"{-_error(held, 'prefix cache'):.0%} too short: a published mean of rounded numbers; a "
         "bias that keeps attention from the flash kernel, copies of the cache and a softmax over "
@@ -309,7 +310,8 @@ def report(
         "",
         *_vote_lines(votes),
         "",
-        "RFG keeps two models in memory. Every ratio of the paper's tables, recomputed: ratios.csv.",
+        "RFG keeps two models in memory. Every ratio of the paper's tables, recomputed: "
+        "ratios.csv.",
         "",
         "## What the stop rule alone explains",
         "",
@@ -324,8 +326,8 @@ def report(
         "",
         "![Break-even tokens per pass over device intensity and context](break-even.png)",
         "",
-        "Without a cache a pass over T positions costs as much as T / (FLOP per byte) tokens one by "
-        "one in 16 bits, so that is what it must commit; in b bits, 16 / b times as much. A dual "
+        "Without a cache a pass over T positions costs as much as T / (FLOP per byte) tokens one "
+        "by one in 16 bits, so that is what it must commit; in b bits, 16 / b times as much. A dual "
         "cache needs little more than one token a pass until the passes that refresh it, one a "
         "block, outweigh the block: prompt and text over about block x FLOP per byte.",
         "",
@@ -415,9 +417,10 @@ def _what_is_left(table: pd.DataFrame) -> str:
     return (
         f"Stopping early costs {lost.mean():.1f} points of a majority of five on average (at most "
         f"{lost.max():.1f}). What was published lies {gain.min():.1f} to {gain.max():.1f} points "
-        "above: not the vote but the texts are better, for the majority's commit two tokens a pass "
-        "whatever their entropy, and dVoting's only what is certain. Tokens a pass are an upper "
-        "estimate where later samples keep positions."
+        "above. So in this model most of what dVoting gains over the majority vote is not of the "
+        "vote: its texts are better, for the majority's commit two tokens a pass whatever their "
+        "entropy, and dVoting's more than one only where they are certain. Tokens a pass are an "
+        "upper estimate, for later samples keep positions."
     )
 
 

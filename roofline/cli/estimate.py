@@ -72,8 +72,8 @@ def estimate(
     `roofline estimate --model qwen2.5-0.5b --device phone --law gemstones-hot --tokens 100B --task
     hellaswag`
 
-    `roofline estimate --decode diffusion --model llada-8b --device a100 --generate 1024 --cache dual
-    --confidence 0.9`
+    `roofline estimate --decode diffusion --model llada-8b --device a100 --generate 1024
+    --cache dual --confidence 0.9`
 
     A model that does not fit the device's memory is an error that names the nearest format that
     does; `--anyway` prints the estimate all the same, and with `--json` the verdict is the key

@@ -1,4 +1,4 @@
-"""`python -m roofline.diffusion`: predictions beside published figures, votes on a phone, the map."""
+"""`python -m roofline.diffusion`: published and predicted times, votes on a phone, a map."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """What a generation by diffusion costs on a device, and when it overtakes autoregression.
 
-Each pass of a schedule is a forward pass of the engine with a full mask and logits of every position
+Each pass of a schedule is a forward pass of the engine with a full mask and logits of all positions
 that it computes; the passes are added up. Such a generation stands beside that of the same model
 token by token, and the tokens that a pass must commit for both to take as long are solved for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from roofline.diffusion.schedules import Schedule
 
 Array = np.ndarray
-
-HALVINGS = 60
-"""Of the interval that tokens per step at equal latency lie in: to the last digit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +97,7 @@ def generate(
     passes = schedule.passes(workload.prompt, workload.generate)
 
     def one(table: Architectures, queries: Array | float, full: bool) -> Work:
-        step = Pass(
-            workload.batch, queries, float(passes.text), "full", "all", workload.attention
-        )
+        step = Pass(workload.batch, queries, float(passes.text), "full", "all", workload.attention)
         return forward(
             table,
             device,
@@ -218,14 +213,24 @@ def with_pass_seconds(device: Device, processor: str | None, seconds: float) -> 
 class BreakEven:
     """Diffusion beside autoregression, for N candidates; arrays are (N,).
 
-    autoregressive: the same models token by token. tokens_per_step: that a pass must commit for
-    diffusion to take as long; 1 where it never takes longer, NaN where even a whole block a pass is
-    too few. diffusion: the generation by the schedule that was asked for.
+    autoregressive: the same models token by token. diffusion: the generation by the schedule that
+    was asked for. passes_a_block: that diffusion may make over a block and take as long; below 1
+    where even one pass a block takes longer.
     """
 
     autoregressive: Estimate
     diffusion: Generation
-    tokens_per_step: Array
+    passes_a_block: Array
+    block: int
+
+    @property
+    def tokens_per_step(self) -> Array:
+        """Tokens that a pass must commit for equal latency.
+
+        1 where diffusion never takes longer, NaN where even a whole block a pass is too few.
+        """
+        passes = np.minimum(self.passes_a_block, self.block)
+        return np.where(passes >= 1.0, self.block / np.maximum(passes, 1.0), np.nan)
 
 
 def break_even(
@@ -241,24 +246,51 @@ def break_even(
 ) -> BreakEven:
     """Set diffusion beside autoregressive decoding of the same model, and solve for equal latency.
 
-    Latency falls with tokens per step, so the equal point is found by halving an interval, for all
-    candidates at once; the passes are costed once. pass_seconds: of diffusion's passes only.
+    Tokens per step of the schedule are those of the generation that is costed; the equal point does
+    not depend on them. pass_seconds: of diffusion's passes only.
     """
     options: dict[str, Any] = {"processor": processor, "runtime": runtime, "ideal": ideal}
     made = generate(arch, device, schedule, workload, pass_seconds=pass_seconds, **options)
     alone = estimate(arch, device, workload, breakdown=False, **options)
-    blocks = workload.generate // schedule.block
+    each = alone.latency / (workload.generate // schedule.block)
+    if schedule.cache == "none":
+        passes = each / made.full.seconds
+    elif schedule.refresh is None:
+        cached = _one_cached(arch, device, schedule, workload, made, pass_seconds, options)
+        passes = 1.0 + (each - made.full.seconds) / cached
+    else:
+        cached = _one_cached(arch, device, schedule, workload, made, pass_seconds, options)
+        passes = _passes_with_refresh(schedule, each, made.full.seconds, cached)
+    return BreakEven(alone, made, passes, schedule.block)
 
-    def latency(tokens: Array) -> Array:
-        full, cached = schedule.passes_a_block(tokens)
-        return blocks * (full * made.full.seconds + cached * made.cached.seconds)
 
-    low = np.ones(len(arch))
-    high = np.full(len(arch), float(schedule.block))
-    first, last = latency(low) <= alone.latency, latency(high) > alone.latency
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2.0
-        slower = latency(middle) > alone.latency
-        low, high = np.where(slower, middle, low), np.where(slower, high, middle)
-    found = np.where(first, 1.0, np.where(last, np.nan, high))
-    return BreakEven(alone, made, found)
+def _one_cached(
+    arch: Architectures,
+    device: Device,
+    schedule: Schedule,
+    workload: Workload,
+    made: Generation,
+    pass_seconds: float | None,
+    options: dict[str, Any],
+) -> Array:
+    """Mean seconds of a pass from a cache, also where the schedule that was asked for has none."""
+    if made.cached_steps:
+        return made.cached.seconds
+    slow = replace(schedule, tokens_per_step=1.0, refresh=None)
+    return generate(
+        arch, device, slow, workload, pass_seconds=pass_seconds, **options
+    ).cached.seconds
+
+
+def _passes_with_refresh(schedule: Schedule, each: Array, full: Array, cached: Array) -> Array:
+    """Most passes over a block within `each` seconds; every `refresh` of them one is full.
+
+    A round of r passes takes full + (r - 1) cached; of what is left after whole rounds, the first
+    pass is full.
+    """
+    refresh = float(schedule.refresh or 1)
+    whole = full + (refresh - 1.0) * cached
+    rounds = np.floor(each / whole)
+    left = each - rounds * whole
+    more = np.minimum(1.0 + (left - full) / cached, refresh)
+    return np.where((more > 0.0) | (rounds == 0.0), rounds * refresh + more, rounds * refresh)

@@ -26,16 +26,22 @@ class Map:
     """Break-even tokens per pass of one model and one schedule.
 
     intensity: (I,), FLOP that the device does in the time of a byte; context: (C,), prompt tokens;
-    tokens: (C, I), NaN where not even a whole block a pass breaks even. cache, block, generate: of
-    the schedule.
+    passes: (C, I), passes over a block at equal latency; below 1 where not even one is fast enough.
+    cache, block, generate: of the schedule.
     """
 
     intensity: Array
     context: Array
-    tokens: Array
+    passes: Array
     cache: str
     block: int
     generate: int
+
+    @property
+    def tokens(self) -> Array:
+        """Tokens that a pass must commit, (C, I); NaN where not even a whole block is enough."""
+        passes = np.minimum(self.passes, self.block)
+        return np.where(passes >= 1.0, self.block / np.maximum(passes, 1.0), np.nan)
 
 
 def intensity_of(device: Device, arch: Architectures, processor: str | None = None) -> float:
@@ -91,15 +97,15 @@ def break_even_map(
     case of both ways of decoding.
     """
     schedule = Schedule(cache, block)  # type: ignore[arg-type]
-    tokens = np.array(
+    passes = np.array(
         [
             [
                 break_even(
                     arch, one, schedule, Workload(1, int(prompt), generate), ideal=ideal
-                ).tokens_per_step[0]
+                ).passes_a_block[0]
                 for one in (with_intensity(device, arch, float(each)) for each in intensity)
             ]
             for prompt in context
         ]
     )
-    return Map(np.asarray(intensity), np.asarray(context), tokens, cache, block, generate)
+    return Map(np.asarray(intensity), np.asarray(context), passes, cache, block, generate)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import matplotlib.style
 import numpy as np
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
@@ -17,13 +16,13 @@ from roofline.report.labels import DPI
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.collections import Collection
+    from matplotlib.contour import QuadContourSet
 
     from roofline.diffusion.intensity import Map
 
 Array = np.ndarray
 
-LEVELS = (1.0, 1.1, 1.5, 2.0, 3.25, 5.0, 8.0, 12.0, 20.0, 32.0)
+LEVELS = (1.0, 1.25, 2.0, 3.25, 5.0, 8.0, 12.0, 20.0, 32.0)
 """Tokens per pass of the contours; 3.25 is what confidence .9 commits (arXiv 2505.22618)."""
 MARKED = 3.25
 _TITLES = {
@@ -48,31 +47,32 @@ def break_even_figure(maps: Sequence[Map], devices: Mapping[str, float], model: 
             _devices(panel, each, devices, named=each is maps[0])
             panel.set_title(_TITLES[each.cache], fontsize=9, pad=48 if devices else 6)
         panels[0].set_ylabel("Prompt (tokens)")
-        bar = figure.colorbar(drawn, ax=list(panels), ticks=LEVELS, pad=0.01)
-        bar.ax.yaxis.set_major_formatter(ScalarFormatter())
-        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+        bar = figure.colorbar(drawn, ax=list(panels), pad=0.01, spacing="uniform")
+        bar.ax.invert_yaxis()
+        bar.set_ticks(list(drawn.levels), labels=[f"{maps[0].block / x:g}" for x in drawn.levels])
         bar.set_label("Break-even tokens per pass")
         write_title(
             figure,
-            f"Tokens that a pass must commit for diffusion to be as fast as token by token; {model}, "
-            f"16 bits, batch 1, {maps[0].generate} tokens in blocks of {maps[0].block}; no "
+            f"Tokens that a pass must commit for diffusion to be as fast as token by token; "
+            f"{model}, 16 bits, batch 1, {maps[0].generate} tokens in blocks of {maps[0].block}; no "
             "overheads; grey: never; dashed: what confidence .9 commits",
         )
     return figure
 
 
-def _panel(panel: Axes, each: Map) -> Collection:
+def _panel(panel: Axes, each: Map) -> QuadContourSet:
     panel.set(xscale="log", yscale="log", facecolor="#DDDDDD")
-    tokens = np.ma.masked_invalid(each.tokens)
+    # Passes a block are smooth where tokens a pass grow without bound: contours are of those.
+    passes = np.minimum(each.passes, each.block)
+    levels = [each.block / tokens for tokens in LEVELS if tokens <= each.block][::-1]
+    colours = mpl.colormaps["YlGnBu"](np.linspace(1.0, 0.0, len(levels) - 1))
     drawn = panel.contourf(
-        each.intensity, each.context, tokens, levels=LEVELS,
-        norm=LogNorm(LEVELS[0], LEVELS[-1]), cmap="YlGnBu",
+        each.intensity, each.context, passes, levels=levels, colors=colours, extend="neither"
+    )
+    panel.contour(
+        each.intensity, each.context, passes, levels=[each.block / MARKED], colors=[INK],
+        linewidths=1.2, linestyles="--",
     )  # fmt: skip
-    if np.nanmin(each.tokens) < MARKED < np.nanmax(each.tokens):
-        panel.contour(
-            each.intensity, each.context, tokens, levels=[MARKED], colors=[INK], linewidths=1.2,
-            linestyles="--",
-        )  # fmt: skip
     panel.set_xlabel("Device (FLOP per byte)")
     for axis, values in ((panel.xaxis, each.intensity), (panel.yaxis, each.context)):
         axis.set_ticks([t for t in _TICKS if values.min() <= t <= values.max()][::2])
