@@ -361,12 +361,13 @@ def compare(
         f"{schedules[0].block}, {schedules[0].tokens_per_step:.4g} tokens a pass"
         f"{', ideal' if ideal else ''}",
         ["model", "device", "runtime", "weights", "decoding", "passes", "latency", "energy",
-         "memory", "break-even tokens a pass"],
+         "memory", "break-even"],
         [_cells(row) for row in rows],
     )  # fmt: skip
     show.note(
-        "Break-even: tokens that a pass must commit for diffusion to take as long as the same "
-        "model token by token; never: not even with a whole block a pass."
+        "Diffusion by the keys and values that it keeps. Break-even: tokens a pass must commit "
+        "for it to take as long as the same model token by token; never: not even with a whole "
+        "block a pass."
     )
     if any(row["basis"] in ("class", "roofline") for row in rows):
         show.note("~ no rows of this device under this runtime: a prior of its class.")
@@ -412,7 +413,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         row["device"],
         row["runtime"] + ("" if row["basis"] in ("device", "profile", "ideal") else " ~"),
         row["weights"],
-        f"diffusion, cache {row['cache']}" if diffusion else "autoregressive",
+        f"diffusion, {row['cache']}" if diffusion else "autoregressive",
         f"{row['steps']:.4g}" if diffusion else "",
         f"{show.seconds(row['latency_s'])} ({row['bound']})",
         show.joules(row["energy_j"] if row["energy_j"] is not None else float("nan")),

@@ -24,7 +24,7 @@ PROMPT, ANSWER = 128, 256
 """Tokens of a question without examples, an assumption, and of the published text."""
 OTHERS = ("jetson-agx-orin-64gb", "rtx4090", "a100", "h100-sxm")
 MARKS = {
-    "Raspberry Pi 5": "rpi5",
+    "Pi 5": "rpi5",
     "M4 Max": "m4max-40",
     "phone": "phone",
     "RTX 4090": "rtx4090",
@@ -294,8 +294,8 @@ def report(
         f"alone, whose 32 positions are {_share(held, fixed):.0%} overhead. That is PyTorch run "
         f"eagerly, {fixed / layers * 1e3:.2f} ms a layer: several dozen small kernels, keys and "
         "values written at positions that are looked up on the host, and a loop in Python that "
-        "asks the GPU for the confidence of each masked token. The full pass is compute-bound at the "
-        "efficiency that was fitted to other rows. The step of the prefix cache stays "
+        "asks the GPU for the confidence of each masked token. The full pass is compute-bound at "
+        "the efficiency that was fitted to other rows. The step of the prefix cache stays "
         f"{-_error(held, 'prefix cache'):.0%} too short: a published mean of rounded numbers; a "
         "bias that keeps attention from the flash kernel, copies of the cache and a softmax over "
         "the vocabulary in double precision, none of which is modelled.",
@@ -327,9 +327,9 @@ def report(
         "![Break-even tokens per pass over device intensity and context](break-even.png)",
         "",
         "Without a cache a pass over T positions costs as much as T / (FLOP per byte) tokens one "
-        "by one in 16 bits, so that is what it must commit; in b bits, 16 / b times as much. A dual "
-        "cache needs little more than one token a pass until the passes that refresh it, one a "
-        "block, outweigh the block: prompt and text over about block x FLOP per byte.",
+        "by one in 16 bits, so that is what it must commit; in b bits, 16 / b times as much. A "
+        "dual cache needs little more than one token a pass until the passes that refresh it, one "
+        "a block, outweigh the block: prompt and text over about block x FLOP per byte.",
         "",
         f"On devices, calibrated, {ANSWER} tokens, blocks of 32, 3.25 tokens a pass (confidence "
         ".9); break-even tokens a pass in brackets:",

@@ -54,8 +54,8 @@ def break_even_figure(maps: Sequence[Map], devices: Mapping[str, float], model: 
         write_title(
             figure,
             f"Tokens that a pass must commit for diffusion to be as fast as token by token; "
-            f"{model}, 16 bits, batch 1, {maps[0].generate} tokens in blocks of {maps[0].block}; no "
-            "overheads; grey: never; dashed: what confidence .9 commits",
+            f"{model}, 16 bits, batch 1, {maps[0].generate} tokens in blocks of {maps[0].block}; "
+            "no overheads; grey: never; dashed: what confidence .9 commits",
         )
     return figure
 
