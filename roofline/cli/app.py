@@ -6,6 +6,7 @@ from roofline.cli import (
     budget,
     calibrate,
     compare,
+    compress,
     estimate,
     fit,
     laws,
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
+app.command("compress")(compress.compress)
 app.command("budget")(budget.budget)
 app.command("fit")(fit.fit)
 app.command("probe")(probe.probe)
