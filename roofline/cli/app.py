@@ -7,6 +7,7 @@ from roofline.cli import (
     calibrate,
     codesign,
     compare,
+    compress,
     estimate,
     fit,
     graph,
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
+app.command("compress")(compress.compress)
 app.command("budget")(budget.budget)
 app.command("codesign")(codesign.codesign)
 app.command("fit")(fit.fit)
