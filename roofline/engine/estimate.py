@@ -212,8 +212,10 @@ def estimate(
     least `prefer` (ttft, tpot, latency or energy) of those that fit; which, is said by the
     estimate's `placement`, an index of its `placements`. Operators of several processors never
     overlap, not even in ideal mode.
-    Raises SpecError where the processor has no peak for a number format that is computed in, for
-    a runtime that is unknown or does not run there, and for a draft of another vocabulary.
+    Times of candidates that a draft cannot serve, being no larger or of another vocabulary, are
+    NaN; `Draft.check` says why.
+    Raises SpecError where the processor has no peak for a number format that is computed in, and
+    for a runtime that is unknown or does not run there.
     """
     options = None
     if placement is None:
@@ -221,8 +223,7 @@ def estimate(
     else:
         if processor is not None:
             raise SpecError(f"processor {processor!r} is given, and a placement, which names them")
-        experts = bool((arch.experts > 1).any())
-        device, options = choose_from(device, placement, runtime, experts, arch, ideal)
+        device, options = choose_from(arch, device, placement, runtime, ideal)
     length = len(arch)
 
     def run(part: Architectures, keep: bool) -> Estimate:
