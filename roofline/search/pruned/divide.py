@@ -23,7 +23,7 @@ CELLS = (2**18, 2**16, 2**14)
 """Sizes of the largest table to try: the larger, the closer the bounds and the more memory."""
 MOST_HELD = 2**26
 """Boxes of tables whose bounds may be held: half a gigabyte."""
-JUDGED = 256
+JUDGED = 64
 """Points of a box that are judged one by one rather than halved again."""
 ROUNDS = 4
 """Halvings before the boxes of a batch are handed back."""
@@ -51,6 +51,7 @@ class Divide:
             try:
                 self.followed = Followed.of(problem, cells)
             except TypeError as why:
+                _judge_some(problem)
                 raise SpecError(
                     f"bounds cannot be proven of this problem, whose formulas cannot be followed "
                     f"over a grid ({why}): search it by exact or nsga2"
@@ -76,15 +77,10 @@ class Divide:
             allowed &= condition.astype(bool)
         return allowed, np.stack(found[:k], axis=1)
 
-    def known_by_itself(self, choices: Array) -> tuple[Array, Array, int]:
-        """Return the front of some points, by their indices, as the evaluator says; and the allowed.
-
-        choices: (N, axes), candidates of the space.
-        """
+    def front_of(self, choices: Array) -> tuple[Array, Array]:
+        """Return the front of some candidates (N, axes), by their indices; what is allowed of it."""
         allowed, points = self.judge(choices)
-        rows = np.flatnonzero(allowed)
-        rows = rows[non_dominated(_lower(points[rows]))]
-        return *self._exact(choices[rows]), int(allowed.sum())
+        return self._exact(_undoubted(choices[allowed], points[allowed]))
 
     def _exact(self, choices: Array) -> tuple[Array, Array]:
         """Return the front of some candidates, as the evaluator itself says."""
@@ -173,11 +169,22 @@ class Divide:
             evaluated += len(choices)
             feasible += len(rows)
             rows = rows[~shadow.hides(points[rows])]
-            rows = rows[non_dominated(_lower(points[rows]))]
-            parts.append(choices[rows])
+            parts.append(_undoubted(choices[rows], points[rows]))
         choices = np.concatenate(parts) if parts else np.empty((0, boxes.shape[1]), dtype=int)
         return *self._exact(choices), evaluated, feasible
 
 
-def _lower(points: Array) -> Array:
-    return points
+def _undoubted(choices: Array, points: Array) -> Array:
+    """Return the choices of the points that none of the others dominates beyond doubt.
+
+    What the tables say may differ from what the evaluator does in the last bit, which then decides.
+    """
+    return choices[~Shadow.of(points[non_dominated(points)]).hides(points)]
+
+
+def _judge_some(problem: Problem) -> None:
+    """Raise what the evaluator itself has to say against some candidate, if anything."""
+    space = problem.space
+    some = np.random.default_rng(0).integers(space.size, size=2**14)
+    if len(some := some[space.valid(some)]):
+        problem.evaluate(space.at(some))

@@ -166,8 +166,7 @@ def prune(
             running.popleft()
             keys, points = state.keys, state.points
             if len(found.keys):
-                both = merge([(keys, points), (found.keys, found.points)])
-                keys, points = _first_of_each(*both)
+                keys, points = merge([(keys, points), (found.keys, found.points)])
             state = replace(
                 state,
                 keys=keys,
@@ -197,14 +196,10 @@ def prune(
     )
 
 
-def _first_of_each(keys: Array, points: Array) -> tuple[Array, Array]:
-    return keys, points
-
-
 def _first_front(divide: Divide) -> tuple[Array, Array]:
     """Return a front to begin with: a sample's, moved step by step to its better neighbours."""
     space = divide.problem.space
-    keys, points, _ = divide.known_by_itself(space.choices(divide.problem.sample(_SAMPLE)))
+    keys, points = divide.front_of(space.choices(divide.problem.sample(_SAMPLE)))
     seen = keys[:0]
     for _ in range(_WALKS):
         fresh = np.setdiff1d(keys, seen)
@@ -213,8 +208,7 @@ def _first_front(divide: Divide) -> tuple[Array, Array]:
         seen = np.concatenate([seen, fresh])
         around = neighbours(space, fresh)
         around = around[space.valid(around)]
-        nearby = divide.known_by_itself(space.choices(around))[:2]
-        keys, points = merge([(keys, points), nearby])
+        keys, points = merge([(keys, points), divide.front_of(space.choices(around))])
     return keys, points
 
 
