@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options, quality
+from roofline.cli import diffusion, options, quality
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -43,6 +43,13 @@ def estimate(
     law: options.LawName = "codesign",
     tokens: options.Tokens = None,
     task: options.Task = None,
+    decode: diffusion.Decode = "autoregressive",
+    cache: diffusion.Cache = None,
+    block: diffusion.Block = None,
+    tokens_per_step: diffusion.TokensPerStep = None,
+    confidence: diffusion.Confidence = None,
+    refresh: diffusion.Refresh = None,
+    pass_overhead: diffusion.PassOverhead = None,
     ideal: options.Ideal = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Print the estimate of a model that does not fit, too.")
@@ -65,6 +72,9 @@ def estimate(
     `roofline estimate --model qwen2.5-0.5b --device phone --law gemstones-hot --tokens 100B --task
     hellaswag`
 
+    `roofline estimate --decode diffusion --model llada-8b --device a100 --generate 1024
+    --cache dual --confidence 0.9`
+
     A model that does not fit the device's memory is an error that names the nearest format that
     does; `--anyway` prints the estimate all the same, and with `--json` the verdict is the key
     `fits`.
@@ -80,6 +90,34 @@ def estimate(
     workload = Workload(batch, prompt, generate, mask, logits, attention)  # type: ignore[arg-type]
     arch = load_model(model).with_formats(weights, embedding, kv, activations)
     arch = options.with_sparsity(arch, sparsity, ffn_sparsity)
+    by_diffusion = diffusion.asked(
+        decode,
+        only_autoregressive={
+            "mask": mask != "causal",
+            "logits": logits != "last",
+            "law": law != "codesign",
+            "tokens": tokens is not None,
+            "task": bool(task),
+        },
+        cache=cache,
+        block=block,
+        tokens_per_step=tokens_per_step,
+        confidence=confidence,
+        refresh=refresh,
+        pass_overhead=pass_overhead,
+    )
+    if by_diffusion is not None:
+        diffusion.estimate(
+            arch,
+            profile,
+            workload,
+            by_diffusion,
+            processor=processor,
+            ideal=ideal,
+            anyway=anyway,
+            as_json=as_json,
+        )
+        return
     found = run(arch, profile, workload, processor=processor, ideal=ideal)
     floor = found if ideal else run(arch, profile, workload, processor=processor, ideal=True)
     fitted = load_law(law, options.parse_count(tokens, "tokens"))

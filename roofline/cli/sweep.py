@@ -11,6 +11,7 @@ import typer
 from roofline.cli import options
 
 if TYPE_CHECKING:
+    from roofline.mixes import Mix
     from roofline.report.folder import RunFolder
     from roofline.search.run import SweepRun
     from roofline.search.sweep import Sweep
@@ -56,6 +57,17 @@ def sweep(
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            help="A mix of workloads in place of one: chat, summarise, voice, agent, code or the "
+            "path of one; several with commas, with weights as in chat=3,summarise=1.",
+            metavar="NAME|FILE,...",
+        ),
+    ] = None,
+    worst: Annotated[
+        bool, typer.Option("--worst", help="Objectives of the mix's worst workload, not its mean.")
+    ] = False,
     law: Annotated[
         str,
         typer.Option(
@@ -131,6 +143,8 @@ def sweep(
 
     `roofline sweep --device phone --space paper-grid --law codesign,chinchilla`
 
+    `roofline sweep --device phone --space paper-grid --mix chat,summarise`
+
     `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
 
     Writes front.csv, front.parquet, figures, an interactive report.html, the architectures of the
@@ -169,6 +183,8 @@ def sweep(
             space=space,
             formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
             workload=Workload(batch, prompt, generate).to_dict(),
+            mix=_mix(context, mix),
+            how="worst" if worst else "mean",
             law=law,
             tokens=options.parse_count(tokens, "tokens"),
             objectives=objectives,
@@ -197,6 +213,20 @@ def _refuse_beside(context: typer.Context, option: str, allowed: set[str]) -> No
                 f"--{option} runs a sweep as it was saved: --{name.replace('_', '-')} beside it "
                 "would have no effect"
             )
+
+
+def _mix(context: typer.Context, names: str | None) -> Mix | None:
+    """Load a mix, beside which the lengths of one workload would not be heeded."""
+    from roofline.mixes import load_mix
+    from spec_files import SpecError
+
+    if names is None:
+        return None
+    for name in ("batch", "prompt", "generate"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise SpecError(f"--mix has its own lengths: --{name} beside it would have no effect")
+    return load_mix(names)
 
 
 def _limit_of(objective: str, text: str) -> float:

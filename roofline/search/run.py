@@ -75,6 +75,22 @@ class SweepRun:
         return self.sweep.workload.workload()
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """What the model is asked to do, by name: the one workload, or the mix."""
+        mix = self.sweep.mix
+        if mix is None:
+            return self.workload.to_dict()
+        return {"mix": mix.name, "workloads": mix.describe(), "objectives are the": self.sweep.how}
+
+    @property
+    def asked_briefly(self) -> str:
+        """The same in a few words."""
+        if self.sweep.mix is not None:
+            return f"{self.sweep.how} of {self.sweep.mix.describe()}"
+        work = self.workload
+        return f"prompt {work.prompt}, {work.generate} tokens generated, batch {work.batch}"
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """What was minimised."""
         return self.sweep.objectives

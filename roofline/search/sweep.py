@@ -18,8 +18,10 @@ from hardware_specs import Device
 from roofline.efficiency.calibrated import calibrated
 from roofline.engine import BOUNDS, Estimate, estimate
 from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
+from roofline.mixes import Mix
+from roofline.search.many import How, MixEvaluator, estimate_mix
 from roofline.search.objectives import Constraint, parse_objectives
-from roofline.search.problem import Problem, RooflineEvaluator
+from roofline.search.problem import Evaluator, Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.run import SweepRun
 from roofline.search.search import PATIENCE, search, seconds_to_enumerate
@@ -101,6 +103,9 @@ class Sweep(Spec):
     """Whose kernels are predicted; the one that is best known on the device where not given."""
     space: Space
     workload: WorkloadSpec = WorkloadSpec()
+    mix: Mix | None = None
+    """Several workloads in place of one: objectives are their weighted means, or their worsts."""
+    how: How = "mean"
     law: SerializeAsAny[Law]
     """The whole loss law, coefficients included; the front is of its losses."""
     other_laws: tuple[SerializeAsAny[Law], ...] = ()
@@ -258,14 +263,13 @@ class Sweep(Spec):
 
     def problem(self, law: Law | None = None) -> Problem:
         """Return the search problem; law: another than the front's own."""
-        evaluator = RooflineEvaluator(
-            self.calibrated(),
-            self.workload.workload(),
-            self.law if law is None else law,
-            processor=self.processor,
-            ideal=self.ideal,
-            runtime=self.runtime,
-        )
+        judged = (self.law if law is None else law, self.processor, self.ideal, self.runtime)
+        evaluator: Evaluator
+        if self.mix is None:
+            workload = self.workload.workload()
+            evaluator = RooflineEvaluator(self.calibrated(), workload, *judged)
+        else:
+            evaluator = MixEvaluator(self.calibrated(), self.mix, *judged, self.how)
         return Problem(
             self.space, evaluator, self.objectives, self.limits(), in_range_only=self.in_range_only
         )
@@ -445,15 +449,15 @@ class Sweep(Spec):
 
         ideal: the floor, or not, whatever the sweep asks for.
         """
-        return estimate(
-            arch,
-            self.calibrated(),
-            self.workload.workload(),
-            processor=self.processor,
-            runtime=self.runtime,
-            ideal=self.ideal if ideal is None else ideal,
-            breakdown=breakdown,
-        )
+        options: dict[str, Any] = {
+            "processor": self.processor,
+            "runtime": self.runtime,
+            "ideal": self.ideal if ideal is None else ideal,
+            "breakdown": breakdown,
+        }
+        if self.mix is not None:
+            return estimate_mix(arch, self.calibrated(), self.mix, self.how, **options)
+        return estimate(arch, self.calibrated(), self.workload.workload(), **options)
 
 
 def _model(name_or_path: str | Path) -> ReferenceModel:
