@@ -10,6 +10,7 @@ import numpy as np
 
 from arch_space.architectures import Architectures
 from roofline.factored import Grid, Quantity
+from roofline.factored.quantity import CELLS
 
 if TYPE_CHECKING:
     from roofline.factored.kernel import Kernel
@@ -32,14 +33,14 @@ class Followed:
     rules: int
 
     @classmethod
-    def of(cls, problem: Problem) -> Followed:
-        """Follow a problem's evaluator over the grid.
+    def of(cls, problem: Problem, cells: int = CELLS) -> Followed:
+        """Follow a problem's evaluator over the grid; cells: of the largest table.
 
         Raises TypeError where it does what cannot be followed: ask an array for its values, or
         decide by them.
         """
         space = problem.space
-        grid = Grid(space.shape)
+        grid = Grid(space.shape, cells)
         columns: Any = {name: grid.table(values) for name, values in space.tables().items()}
         said = problem.evaluator(Architectures(**columns))
         quantities: dict[str, Any] = {name: grid.wrap(value) for name, value in said.items()}

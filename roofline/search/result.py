@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from arch_space.architectures import Architectures
     from roofline.search.problem import Problem
+    from roofline.search.pruned.state import Pruning
 
 Array = np.ndarray
 
@@ -26,7 +27,7 @@ class SearchResult:
     indices: (M,) points of the space. points: (M, k) objectives, in SI units. quantities: every
     column of the evaluator, (M,). in_range: (M,) the law's data reach the candidate. evaluated,
     feasible: how many candidates were judged and allowed. valid: how many the space has. method:
-    exact or nsga2.
+    exact, pruned or nsga2. pruning: what became of the boxes of a pruned search.
     """
 
     indices: Array
@@ -40,6 +41,7 @@ class SearchResult:
     valid: int
     seconds: float
     method: str
+    pruning: Pruning | None = None
 
     @classmethod
     def of(
@@ -52,6 +54,7 @@ class SearchResult:
         feasible: int,
         seconds: float,
         method: str,
+        pruning: Pruning | None = None,
     ) -> SearchResult:
         """Describe a front: indices (M,) and their objectives (M, k)."""
         order = np.lexsort((indices, *points.T[::-1]))
@@ -70,6 +73,7 @@ class SearchResult:
             valid=problem.space.valid_count,
             seconds=seconds,
             method=method,
+            pruning=pruning,
         )
 
     def __len__(self) -> int:
