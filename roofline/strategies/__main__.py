@@ -18,7 +18,9 @@ from roofline.strategies import account
 from roofline.strategies.difficulty import Difficulty, difficulty_names, load_difficulty
 from roofline.strategies.exchange import RATIOS, exchange, generations
 from roofline.strategies.figures import front_figure
+from roofline.strategies.forms import strategies
 from roofline.strategies.kinetics import beside_engine
+from roofline.strategies.options import build_options
 from roofline.strategies.plan import plan
 from roofline.strategies.serial import PUBLISHED, serial_over_batched, spread_that_explains
 from roofline.strategies.task import load_task
@@ -32,7 +34,7 @@ LIMITS = {"latency": 30.0, "memory": 6e9}
 def main(out: Path) -> None:
     """Write the report."""
     out.mkdir(parents=True, exist_ok=True)
-    parts = [HEAD, _fits(), _exchange(), _serial(), _kinetics(), _phone(out)]
+    parts = [HEAD, _fits(), _optimal(), _exchange(), _serial(), _kinetics(), _phone(out)]
     (out / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -80,6 +82,46 @@ points.
 Majority vote of the shipped difficulties, in percent, and as published:
 
 {table(["difficulty", "1 sample", "83", "2227"], votes)}"""
+
+
+def _optimal() -> str:
+    task = load_task("math")
+    rows = []
+    for model, judge in (("llama-3.1-8b", "prm-8b"), ("qwen2.5-1.5b", "skywork-prm-1.5b")):
+        o = build_options(
+            load_models([model]),
+            ["fp16"],
+            load_device("a100-80-sxm"),
+            task,
+            list(strategies().values()),
+            [load_verifier(judge)],
+            64,
+        )
+        for n in (4, 16, 64):
+            within = o.samples <= n
+            picks = [int(np.argmax(np.where(within, each[0], -1.0))) for each in o.by_bin]
+            best = np.mean([each[0, t] for each, t in zip(o.by_bin, picks, strict=True)])
+            plain, weighted = (
+                o.accuracy[0, (o.strategy == name) & (o.samples == n)].max()
+                for name in ("best-of-n", "weighted")
+            )
+            rows.append(
+                (
+                    f"{model}, {judge}, {n}",
+                    f"{100 * best:.1f}",
+                    f"{100 * weighted:.1f}",
+                    f"{100 * plain:.1f}",
+                    *(str(o.strategy[t]) for t in picks),
+                )
+            )
+    columns = ["model, verifier, answers", "optimal by fifth", "weighted", "best-of-N"]
+    return f"""## One strategy for all questions, or one for each difficulty
+
+MATH, % right within a number of answers. arXiv 2408.03314 finds that the optimum by difficulty
+matches best-of-N with about a quarter of the answers (16 against 64), that easy questions favour
+revisions, and that hard ones favour search or an even split. None of that was fitted here.
+
+{table([*columns, *account.BIN_NAMES[1:]], rows)}"""
 
 
 def _exchange() -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.strategies.difficulty import beta_at
 from roofline.strategies.population import Population
 from roofline.strategies.reached import Reached, reached
 from roofline.strategies.schedule import COST, Cost, Stage, cost
@@ -145,9 +146,8 @@ def _said(skipped: dict[str, str]) -> str:
 
 
 def _people(task: Task, mean: Array) -> Population:
-    beta = task.alpha * (1 - mean) / mean
     alpha = np.full(len(mean), task.alpha)
-    return Population(alpha, beta, task.concentration, task.wrong_answers)
+    return Population(alpha, beta_at(alpha, mean), task.concentration, task.wrong_answers)
 
 
 def _judged(blocks: list[Block], people: Population, task: Task) -> Array:
