@@ -119,7 +119,9 @@ def _optimal() -> str:
 
 MATH, % right within a number of answers. arXiv 2408.03314 finds that the optimum by difficulty
 matches best-of-N with about a quarter of the answers (16 against 64), that easy questions favour
-revisions, and that hard ones favour search or an even split. None of that was fitted here.
+revisions, and that hard ones favour search or an even split. None of that was fitted here; but the
+form of revisions, which lose right answers in proportion to 1 - p, was chosen knowing it, and the
+quality of the 8B verifier is an assumption.
 
 {table([*columns, *account.BIN_NAMES[1:]], rows)}"""
 
