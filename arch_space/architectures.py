@@ -124,6 +124,8 @@ class Architectures:
         length = 1
         for name in columns():
             column = getattr(self, name)
+            if hasattr(column, "__array_function__") and not isinstance(column, np.ndarray):
+                continue  # what stands in for an array, to follow what formulas do with it
             checked = type(column) is np.ndarray and column.ndim and not column.flags.writeable
             if not checked:
                 column = np.atleast_1d(np.asarray(column))

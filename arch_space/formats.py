@@ -378,7 +378,9 @@ def bits_per_element(codes: Array, row: Array, role: str = "body", finer: bool =
     A row that does not divide into blocks is stored in the block's fallback, as llama.cpp does.
     """
     kind = _kinds(codes, row)
-    bits, metadata, group = (table[kind] for table in (_FINER if finer else _USUAL)[role])
+    bits, metadata, group = (
+        np.take_along_axis(table, kind, axis=0) for table in (_FINER if finer else _USUAL)[role]
+    )
     if not metadata.any():
         return bits
     groups = np.where(group > 0, np.ceil(row / np.maximum(group, 1.0)), 1.0)

@@ -163,6 +163,20 @@ class Space(Spec):
         """Candidates: points of the grid that can exist, break no rule and repeat no other."""
         return count(self._grid.masks, self.shape)
 
+    def tables(self) -> dict[str, Array]:
+        """Return every column of `Architectures` over the grid: one axis a dimension, of length
+        one along each that the column does not depend on; valid points or not."""
+        return {
+            name: table.values.reshape(
+                [n if a in table.axes else 1 for a, n in enumerate(self.shape)]
+            )
+            for name, table in self._grid.tables.items()
+        }
+
+    def masks(self) -> tuple[Array, ...]:
+        """Return what must hold of a point to be a candidate: all of these, shaped as `tables`."""
+        return self._grid.masks
+
     def labels(self, axis: int) -> list[str]:
         """Return the values of a dimension as a person would write them."""
         names = self.axes[axis]

@@ -45,6 +45,7 @@ def sweep(
     max_memory: Annotated[str | None, _limit("memory", "4GB", "BYTES")] = None,
     processor: options.Processor = None,
     runtime: options.Runtime = None,
+    placement: options.Placement = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -166,6 +167,7 @@ def sweep(
             device=load_device(device),
             processor=processor,
             runtime=runtime,
+            placement=placement,
             space=space,
             formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
             workload=Workload(batch, prompt, generate).to_dict(),

@@ -212,8 +212,10 @@ def estimate(
     least `prefer` (ttft, tpot, latency or energy) of those that fit; which, is said by the
     estimate's `placement`, an index of its `placements`. Operators of several processors never
     overlap, not even in ideal mode.
-    Raises SpecError where the processor has no peak for a number format that is computed in, for
-    a runtime that is unknown or does not run there, and for a draft of another vocabulary.
+    Times of candidates that a draft cannot serve, being no larger or of another vocabulary, are
+    NaN; `Draft.check` says why.
+    Raises SpecError where the processor has no peak for a number format that is computed in, and
+    for a runtime that is unknown or does not run there.
     """
     options = None
     if placement is None:
@@ -221,8 +223,7 @@ def estimate(
     else:
         if processor is not None:
             raise SpecError(f"processor {processor!r} is given, and a placement, which names them")
-        experts = bool((arch.experts > 1).any())
-        device, options = choose_from(device, placement, runtime, experts, arch, ideal)
+        device, options = choose_from(arch, device, placement, runtime, ideal)
     length = len(arch)
 
     def run(part: Architectures, keep: bool) -> Estimate:
@@ -237,6 +238,12 @@ def estimate(
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         parts = pool.map(lambda start: run(arch[start : start + CHUNK], bool(breakdown)), starts)
         return _join(list(parts), arch.names)
+
+
+def _largest(compute: Array, memory: Array, overhead: Array) -> Array:
+    """Which of three sides is the largest, as an index into BOUNDS; the first of equal ones."""
+    first = np.maximum(compute, memory)
+    return np.where(overhead > first, 2, np.where(memory > compute, 1, 0))
 
 
 _SAID = (
@@ -441,9 +448,9 @@ def _columns(
         energy=prefill.joules + decode.joules,
         parameters=parameter_count(held.arch, inventory),
         active_parameters=active_parameter_count(held.arch, inventory),
-        prefill_bound=np.argmax(np.broadcast_arrays(*prefill.sides), axis=0),
-        decode_bound=np.argmax(np.broadcast_arrays(*decode.sides), axis=0),
-        bound=np.argmax(np.broadcast_arrays(*sides), axis=0),
+        prefill_bound=_largest(*prefill.sides),
+        decode_bound=_largest(*decode.sides),
+        bound=_largest(*sides),
     )
     shape = (len(held.arch),)
     return {name: np.broadcast_to(column, shape) for name, column in columns.items()}

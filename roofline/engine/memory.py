@@ -62,7 +62,7 @@ def kept_cache(arch: Architectures, sequences: Number, each: Number, shared: Num
             in_common = in_common + caching_sliding_layers(arch) * seen * cache_bytes_per_token(
                 arch
             )
-    return np.asarray(sequences * (total + state_bytes(arch)) + in_common)
+    return sequences * (total + state_bytes(arch)) + in_common
 
 
 def state_bytes(arch: Architectures) -> Array:

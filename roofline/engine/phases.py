@@ -108,9 +108,7 @@ def _row(first: Timing, last: Timing, count: Number) -> Row:
         (first.memory, last.memory),
     )
     time = count * first.launch + sum_of_max(
-        (np.asarray(first.compute), np.asarray(first.memory)),
-        (np.asarray(last.compute), np.asarray(last.memory)),
-        count,
+        first.compute, first.memory, last.compute, last.memory, count
     )
     return Row._make([*(count * (a + b) / 2.0 for a, b in pairs), time])
 

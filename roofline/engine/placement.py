@@ -157,29 +157,47 @@ def able(device: Device, runtime: str | None = None) -> list[str]:
     return found
 
 
+def calibrated_for(device: Device, placement: Placement | str, runtime: str | None) -> Device:
+    """Return the device with the efficiencies of every processor that a placement may use.
+
+    SpecError says what is wrong with the placement's text, or its runtimes.
+    """
+    if placement != BEST:
+        return _given(placement, device).calibrated(device, runtime)
+    for name in able(device, runtime):
+        device = calibrated(device, name, runtime)
+    return device
+
+
+def main_processor(device: Device, placement: Placement | str, runtime: str | None) -> str:
+    """Return the processor that writes the answer; of `best`, the default if it is able."""
+    if placement != BEST:
+        return _given(placement, device).decode
+    names = able(device, runtime)
+    return device.default_processor if device.default_processor in names else names[0]
+
+
+def _given(placement: Placement | str, device: Device) -> Placement:
+    return Placement.parse(placement, device) if isinstance(placement, str) else placement
+
+
 def choose_from(
+    arch: Architectures,
     device: Device,
     placement: Placement | str,
-    runtime: str | None,
-    experts: bool,
-    arch: Architectures,
-    ideal: bool,
+    runtime: str | None = None,
+    ideal: bool = False,
 ) -> tuple[Device, tuple[Placement, ...]]:
     """Return the calibrated device, and the placements that are meant: one, or all for `best`.
 
-    experts: whether any candidate has routed experts. Of all, those are left out whose processors
-    lack a peak for a number format that candidates compute in. SpecError says what is wrong.
+    Of all, those are left out whose processors lack a peak for a number format that candidates
+    compute in; experts are placed where any candidate has them. SpecError says what is wrong.
     """
+    device = calibrated_for(device, placement, runtime)
     if placement != BEST:
-        given = Placement.parse(placement, device) if isinstance(placement, str) else placement
-        if given.experts is not None and not experts:
-            raise SpecError("placement: experts are placed, but no candidate has any")
-        return given.calibrated(device, runtime), (given,)
-    names = able(device, runtime)
-    for name in names:
-        device = calibrated(device, name, runtime)
+        return device, (_given(placement, device),)
     usable, refusals = [], []
-    for name in names:
+    for name in able(device, runtime):
         try:
             build_roof(arch.as_float(), device, device.processor(name), np.zeros(1), ideal)
         except SpecError as refusal:
@@ -188,7 +206,7 @@ def choose_from(
             usable.append(name)
     if not usable:
         raise refusals[0]
-    return device, placements(usable, experts)
+    return device, placements(usable, bool((arch.experts > 1).any()))
 
 
 class Board:

@@ -84,7 +84,7 @@ def _pairs(left: Array, right: Array) -> list[tuple[int, int]]:
     """Return the pairs of format codes that occur."""
     size = len(FORMATS)
     joint = np.atleast_1d(left.astype(np.intp) * size + right)
-    return [divmod(int(code), size) for code in np.flatnonzero(np.bincount(joint))]
+    return [divmod(int(code), size) for code in np.flatnonzero(np.bincount(np.ravel(joint)))]
 
 
 def _by_storage(stored: Array, value: Callable[[str], float]) -> Array:

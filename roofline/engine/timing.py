@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.factored import rising
 from roofline.operators import OPERATORS
 from roofline.operators.attention import bends as bends_of_attention
 from roofline.operators.feed_forward import experts_read
@@ -163,44 +164,43 @@ def pass_time(timings: dict[str, Timing], roof: Roof, fixed: float) -> Array:
     if roof.ideal:
         compute = total(timings, "compute")
         return np.maximum(compute, total(timings, "memory"))
-    return sum(t.time for t in timings.values()) + np.asarray(fixed)
+    return np.add(fixed, sum(t.time for t in timings.values()))
 
 
-def total(timings: dict[str, Timing], field: str) -> Array:
+def total(timings: dict[str, Timing], field: str) -> Any:
     """Sum one field over the operators."""
-    return np.asarray(sum(getattr(t, field) for t in timings.values()))
+    return sum(getattr(t, field) for t in timings.values())
 
 
-def sum_of_max(
-    first: tuple[Array, Array], last: tuple[Array, Array], steps: Array | float
-) -> Array:
+@rising
+def sum_of_max(a0: Number, b0: Number, a1: Number, b1: Number, steps: Number) -> Number:
     """Sum of max(a_i, b_i) over `steps` evenly spaced steps, both sides linear in i; closed form.
 
-    first, last: (a, b) at the first and the last step, each (N,); steps: (N,), zero gives zero.
-    Two lines cross at most once: before the crossing one side counts, after it the other.
+    a0, b0: at the first step, a1, b1: at the last, each (N,) and not below zero; steps: (N,), zero
+    gives zero. Two lines cross at most once: before it one side counts, after it the other.
     """
-    a0, b0 = first
-    a1, b1 = last
     gaps = np.maximum(steps - 1.0, 1.0)
     head, tail = a0 - b0, a1 - b1
     a_leads = np.where(head == 0, tail > 0, head > 0)
     lead0, lead1 = np.where(a_leads, a0, b0), np.where(a_leads, a1, b1)
     follow0, follow1 = np.where(a_leads, b0, a0), np.where(a_leads, b1, a1)
     crossing = head * tail < 0
-    if not crossing.any():
-        return steps * (lead0 + lead1) / 2.0
+    apart = steps * (lead0 + lead1) / 2.0
+    if not np.any(crossing):
+        return apart
     with np.errstate(divide="ignore", invalid="ignore"):
         at = np.floor(np.where(crossing, gaps * head / (head - tail), 0.0)) + 1.0
-    leading = np.where(crossing, np.minimum(at, steps), steps)
+    leading = np.minimum(at, steps)
 
     def series(start: Array, end: Array, count: Array | float) -> Array:
         return count * start + (end - start) / gaps * count * (count - 1.0) / 2.0
 
-    return (
+    crossed = (
         series(lead0, lead1, leading)
         + series(follow0, follow1, steps)
         - series(follow0, follow1, leading)
     )
+    return np.where(crossing, crossed, apart)  # whatever stands beside it, a candidate's sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +241,7 @@ class Series:
         grown = sum(
             s.count * (total(s.first, field) + total(s.last, field)) / 2.0 for s in self.stretches
         )
-        return np.asarray(self.steps * total(self.fixed, field) + grown)
+        return self.steps * total(self.fixed, field) + grown
 
 
 def time_series(
@@ -278,7 +278,7 @@ def time_series(
         for s in stretches:
             low = (c + total(s.first, "compute"), m + total(s.first, "memory"))
             high = (c + total(s.last, "compute"), m + total(s.last, "memory"))
-            seconds = seconds + sum_of_max(low, high, s.count)
+            seconds = seconds + sum_of_max(*low, *high, s.count)
     else:
         seconds = steps * pass_time(alike, roof, fixed)
         for s in stretches:
@@ -286,9 +286,7 @@ def time_series(
                 further = s.last[name]
                 seconds = seconds + s.count * nearer.launch
                 seconds = seconds + sum_of_max(
-                    (np.asarray(nearer.compute), np.asarray(nearer.memory)),
-                    (np.asarray(further.compute), np.asarray(further.memory)),
-                    s.count,
+                    nearer.compute, nearer.memory, further.compute, further.memory, s.count
                 )
     return Series(
         steps=steps,
@@ -304,7 +302,7 @@ def _split(
     arch: Architectures, first: Pass, steps: Number, stride: Number
 ) -> list[tuple[Array, Array, Number]]:
     """Keys of the first and the last pass, and the number of passes, of each linear stretch."""
-    begin = np.asarray(first.keys, dtype=float)
+    begin = np.multiply(first.keys, 1.0)
     end = begin + stride * (steps - 1.0)
     bends = bends_of_attention(arch, first)
     if not bends:

@@ -182,7 +182,7 @@ def _resident(arch: Architectures, step: Pass, keys: Number) -> Array:
     """Bytes of the weights, and of a cache of that many keys, (N,)."""
     arch = arch.as_float()
     cache = kept_cache(arch, step.batch, np.subtract(keys, step.shared, dtype=float), step.shared)
-    return np.asarray(weight_bytes(arch) + cache)
+    return weight_bytes(arch) + cache
 
 
 def memory(
@@ -207,4 +207,4 @@ def memory(
     seen = queries if keys is None else keys
     step = Pass(sequences, queries, seen, logits=logits, attention=attention)
     total_bytes = weight_bytes(arch) + kept_cache(arch, sequences, each, shared)
-    return np.asarray(total_bytes + activation_peak(arch, step))
+    return total_bytes + activation_peak(arch, step)

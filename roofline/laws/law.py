@@ -61,10 +61,10 @@ def between(what: str, value: Array, interval: Interval) -> Iterator[Limit]:
 
 def inside(limits: Iterable[Limit], candidates: int) -> Array:
     """Return whether each candidate lies within every limit, (N,) bool."""
-    outside = np.zeros(candidates, dtype=bool)
+    outside: Array = np.zeros(1, dtype=bool)
     for limit in limits:
-        outside |= limit.outside
-    return ~outside
+        outside = outside | limit.outside
+    return np.broadcast_to(~outside, (candidates,))
 
 
 def reasons(limits: Iterable[Limit], candidates: int) -> list[str]:
@@ -180,8 +180,8 @@ class Law(Spec, ABC):
 
     def loss(self, arch: Architectures) -> Array:
         """Return the loss before compression, (N,); (draws, N) of a law with `draws`."""
-        found = np.asarray(self.at(*self.variables_of(arch)))
-        return np.broadcast_to(found, (*found.shape[:-1], len(arch)))
+        found = self.at(*self.variables_of(arch))
+        return np.broadcast_to(found, (*np.shape(found)[:-1], len(arch)))
 
     def specs(self) -> dict[str, Coefficient]:
         """Return what a fit needs to know of each coefficient, by name."""

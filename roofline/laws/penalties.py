@@ -201,7 +201,7 @@ def limits(arch: Architectures, covered: frozenset[str] = frozenset()) -> Iterat
     ):
         if column in covered:
             continue
-        for code in np.unique(codes[low[codes]]) if low[codes].any() else ():
+        for code in np.unique(np.asarray(codes)[low[codes]]) if low[codes].any() else ():
             name = FORMATS[code].name
             yield Limit(codes == code, f"{what} in {name}: no published change of the loss")
     if "activation_format" not in covered and (eight := _EIGHT[activations]).any():
@@ -255,7 +255,7 @@ def _quantisation(arch: Architectures, covered: frozenset[str]) -> Penalty:
 
 def _shortened(codes: Array) -> Array:
     """One code where all candidates have the same."""
-    return codes[:1] if (codes == codes[0]).all() else codes
+    return codes if len(codes) == 1 or (codes != codes[0]).any() else codes[:1]
 
 
 def _sparsity(arch: Architectures) -> Array:

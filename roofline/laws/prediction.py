@@ -215,4 +215,9 @@ def _chunk(law: Law, arch: Architectures) -> Loss:
         added = Penalty(np.zeros(1), np.zeros(1))
     error = np.nan if law.sd is None else law.sd
     arrays = (law.loss(arch) + added.nats, allowed, added.nats, np.hypot(error, added.sd))
-    return Loss(law, *(np.broadcast_to(array, (len(arch),)) for array in arrays))
+    return Loss(law, *(np.broadcast_to(a, _shape(arch, a)) for a in arrays))
+
+
+def _shape(arch: Architectures, column: Array) -> tuple[int, ...]:
+    """One cell a candidate; what was looked up over a whole grid keeps the grid's axes."""
+    return np.broadcast_shapes((len(arch),), np.shape(column))

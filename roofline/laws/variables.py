@@ -70,7 +70,7 @@ def activation(arch: Architectures) -> Array:
         held = stored * arch.expert_width
         held = np.where(moe, held + dense * (arch.ffn_width - held), 1.0)
         share = np.where(moe, _routed(arch) / held, 1.0)
-    return np.asarray(share)
+    return share
 
 
 def expansion(arch: Architectures) -> Array:
@@ -86,7 +86,7 @@ def expansion(arch: Architectures) -> Array:
     found = active / arch.width
     if not arch.gated.all():
         found = found * np.where(arch.gated, 1.0, 2 / 3)
-    return np.asarray(found)
+    return found
 
 
 def cached_width(arch: Architectures) -> Array:
@@ -97,7 +97,7 @@ def cached_width(arch: Architectures) -> Array:
     cached = np.multiply(arch.kv_heads, arch.head_size, dtype=float)
     if (latent := arch.kv_rank > 0).any():
         cached = np.where(latent, arch.kv_rank + arch.rope_size, cached)
-    return np.asarray(cached)
+    return cached
 
 
 @once
@@ -110,13 +110,13 @@ def granularity(arch: Architectures) -> Array:
     inner = _expert_width(arch)
     if arch.gated.any():
         inner = inner * np.where(arch.gated, 1.5, 1.0)
-    return np.asarray(4.0 * arch.width / inner)
+    return 4.0 * arch.width / inner
 
 
 @once
 def double_width(arch: Architectures) -> Array:
     """Return twice the width over the width of one expert, the only one where dense; (N,), (1,)."""
-    return np.asarray(2.0 * arch.width / _expert_width(arch))
+    return 2.0 * arch.width / _expert_width(arch)
 
 
 def _expert_width(arch: Architectures) -> Array:
@@ -147,7 +147,7 @@ def mlp_attention_ratio(arch: Architectures) -> Array:
             mixers = mixers + tensor.parameters
     if not np.all(mixers > 0):
         raise SpecError("mlp_attention_ratio: a model without attention has none")
-    return np.asarray(networks / mixers)
+    return networks / mixers
 
 
 _MIXERS = (
@@ -163,7 +163,8 @@ def value_bits(codes: Array) -> Array:
 
     Scales are not counted. Of a palette it is what picks from it, not what stands in it.
     """
-    return _BITS[codes[:1] if (codes == codes[0]).all() else codes]
+    alike = len(codes) > 1 and (codes == codes[0]).all()
+    return _BITS[codes[:1] if alike else codes]
 
 
 def _met_and_stored(arch: Architectures) -> tuple[Array, Array]:
@@ -176,7 +177,7 @@ def _routed(arch: Architectures) -> Array:
     routed = _met_and_stored(arch)[0] * arch.expert_width
     if arch.dense_layers.any():
         routed = routed + arch.dense_layers / arch.layers * (arch.ffn_width - routed)
-    return np.asarray(routed)
+    return routed
 
 
 @dataclass(frozen=True)

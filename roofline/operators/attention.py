@@ -105,13 +105,13 @@ def score_pairs(
 
     def up_to(position: Array | float) -> Array:
         inside = np.minimum(position, window)
-        return np.asarray(inside * (position - (inside - 1.0) / 2.0))
+        return inside * (position - (inside - 1.0) / 2.0)
 
     return up_to(keys) - up_to(keys - queries)
 
 
 def _scores(arch: Architectures, step: Pass, window: Array | float) -> Cost:
-    keys = np.asarray(step.keys, dtype=float)
+    keys = np.multiply(step.keys, 1.0)
     queries, batch = step.queries, step.batch
     # Past keys and values are read and the new ones written: together every key in sight, once.
     in_sight = np.minimum(keys, window + (queries - 1.0))
@@ -153,7 +153,7 @@ def bends(arch: Architectures, step: Pass) -> list[Array]:
     A window fills (while it does, the pairs of several queries curve: two bends stand around those
     keys); what is shared has gone out of a window; the products of MLA change their order.
     """
-    queries = np.asarray(step.queries, dtype=float)
+    queries = np.multiply(step.queries, 1.0)
     found: list[Array] = []
     if arch.window_share.any():
         window = np.where(arch.window > 0, arch.window, np.inf)

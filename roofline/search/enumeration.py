@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
@@ -15,7 +16,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from roofline.search.fronts import merge, non_dominated, sieve
+from arch_space.grid import blocks
+from roofline.search.followed import Followed
+from roofline.search.fronts import merge, non_dominated, sieve, strongest
 from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
 from roofline.search.workers import cores, spread
@@ -27,6 +30,10 @@ Progress = Callable[[int, int], None]
 
 CHUNK = 2**15
 """Grid points taken at once: the columns of their candidates stay near a core's cache."""
+BOX = 2**20
+"""Grid points of a box of the compiled loops."""
+WORTH_COMPILING = 4_000_000
+"""Grid points from which it takes longer to judge them by columns than to compile loops."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +49,12 @@ class State:
     seconds: float = 0.0
 
     @classmethod
-    def start(cls, problem: Problem) -> State:
+    def start(cls, fingerprint: str, objectives: int) -> State:
         """Return the state before the first point."""
-        nothing = np.empty(0, dtype=np.int64), np.empty((0, len(problem.objectives)))
-        return cls(problem.fingerprint(), 0, *nothing)
+        return cls(fingerprint, 0, np.empty(0, dtype=np.int64), np.empty((0, objectives)))
 
     @classmethod
-    def load(cls, path: Path, problem: Problem) -> State:
+    def load(cls, path: Path, fingerprint: str) -> State:
         """Read a state; SpecError if it belongs to another problem or is no state at all."""
         try:
             with np.load(path, allow_pickle=False) as saved:
@@ -63,7 +69,7 @@ class State:
                 )
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as broken:
             raise SpecError(f"{path}: not the checkpoint of a search ({broken})") from None
-        if state.fingerprint != problem.fingerprint():
+        if state.fingerprint != fingerprint:
             raise SpecError(
                 f"{path}: a checkpoint of another search; space, device, workload, law, objectives "
                 "and constraints must be the same"
@@ -103,34 +109,20 @@ def _saved(path: Path | None, state: Callable[[], State]) -> Iterator[None]:
             state().save(path)
 
 
-def enumerate_exactly(
-    problem: Problem,
-    *,
-    chunk: int = CHUNK,
-    workers: int | None = None,
-    progress: Progress | None = None,
-    checkpoint: str | Path | None = None,
-    checkpoint_every: float = 2.0,
-) -> SearchResult:
-    """Judge every candidate of a space and return the exact front.
+class _Columns:
+    """Points of a space in their order, a chunk of columns at a time, judged by the evaluator."""
 
-    Chunks are judged by workers (as many as there are cores by default) and joined in order, so the
-    front depends neither on the chunks nor on the workers; of candidates with equal objectives the
-    first point of the space stays. checkpoint: a file that the search continues from, if it is
-    there, and that is written every so many seconds, at the end, and at an interruption.
-    """
-    if chunk < 1:
-        raise SpecError(f"chunk must be at least 1, not {chunk}")
-    problem.check()
-    path = Path(checkpoint) if checkpoint else None
-    state = State.load(path, problem) if path and path.exists() else State.start(problem)
-    size, began, before = problem.space.size, time.perf_counter(), state.seconds
-    saved = began
-    left = -(-(size - state.next) // chunk)
-    workers = max(1, min(workers or cores(), left))
+    def __init__(self, problem: Problem, chunk: int):
+        self.problem, self.chunk = problem, chunk
+        self.fingerprint = problem.fingerprint()
 
-    def judge(start: int, front: Array) -> _Part:
-        arch, keys = problem.space.candidates(start, start + chunk)
+    def stretches(self, start: int) -> Iterator[tuple[int, int]]:
+        """Yield where each chunk begins and ends."""
+        return blocks(start, self.problem.space.size, self.chunk)
+
+    def judge(self, start: int, stop: int, front: Array) -> _Part:
+        problem = self.problem
+        arch, keys = problem.space.candidates(start, stop)
         if not len(keys):
             return _Part(keys, front[:0], 0, 0)
         judged = problem.evaluate(arch)
@@ -141,15 +133,107 @@ def enumerate_exactly(
         rows = rows[non_dominated(judged.points[rows])]
         return _Part(keys[rows], judged.points[rows], len(keys), count)
 
-    starts = iter(range(state.next, size, chunk))
+
+class _Loops:
+    """Points of a space in the order of the compiled loops, a box at a time."""
+
+    def __init__(self, problem: Problem, followed: Followed):
+        self.problem, self.kernel = problem, followed.kernel
+        self.shape, self.order = self.kernel.shape, self.kernel.order
+        self.fingerprint = f"{problem.fingerprint()} by loops {self.order}"
+        lengths = [self.shape[axis] for axis in self.order]
+        # The outer loops stand still, the next takes a few steps, those inside run whole.
+        cells = [math.prod(lengths[level + 1 :]) for level in range(len(lengths))]
+        self.level = next(level for level, inner in enumerate(cells) if inner <= BOX)
+        self.inner = cells[self.level]
+        self.steps = max(1, BOX // self.inner)
+        self.known = self._known()
+
+    def _known(self) -> Array:
+        """The front of a sample, so that the first boxes do not keep all they have."""
+        judged = self.problem.evaluate(self.problem.space.at(self.problem.sample(CHUNK)))
+        points = judged.points[judged.feasible]
+        return points[non_dominated(points)]
+
+    def stretches(self, start: int) -> Iterator[tuple[int, int]]:
+        """Yield where each box begins and ends, counted in the order of the loops."""
+        length = self.shape[self.order[self.level]]
+        size = math.prod(self.shape)
+        while start < size:
+            at = start // self.inner % length
+            stop = start + min(self.steps, length - at) * self.inner
+            yield start, stop
+            start = stop
+
+    def judge(self, start: int, stop: int, front: Array) -> _Part:
+        low, high = [0] * len(self.shape), list(self.shape)
+        rest = start // self.inner
+        for level in range(self.level, -1, -1):
+            axis = self.order[level]
+            rest, low[axis] = divmod(rest, self.shape[axis])
+            high[axis] = low[axis] + 1
+        axis = self.order[self.level]
+        high[axis] = low[axis] + (stop - start) // self.inner
+        known = np.concatenate([front, self.known])
+        known = strongest(known[non_dominated(known)])
+        keys, points, feasible = self.kernel.survivors(low, high, known)
+        if not self.kernel.to_the_bit:
+            points = self._judged_again(keys, points)
+        keys, points = merge([(keys, points)])
+        return _Part(keys, points, stop - start, feasible)
+
+    def _judged_again(self, keys: Array, points: Array) -> Array:
+        """What the evaluator itself says, where the loops may differ from it in the last bit."""
+        space = self.problem.space
+        parts = [keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK)]
+        judged = [self.problem.evaluate(space.at(part)).points for part in parts]
+        return np.concatenate(judged) if judged else points
+
+
+def enumerate_exactly(
+    problem: Problem,
+    *,
+    chunk: int = CHUNK,
+    workers: int | None = None,
+    compiled: bool | None = None,
+    progress: Progress | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = 2.0,
+) -> SearchResult:
+    """Judge every candidate of a space and return the exact front.
+
+    Chunks are judged by workers (as many as there are cores by default) and joined in order, so the
+    front depends neither on the chunks nor on the workers; of candidates with equal objectives the
+    first point of the space stays. compiled: whether loops over the grid are compiled, which pays
+    on large spaces, and by default is done there for every evaluator that can be followed; chunk is
+    of the other way. checkpoint: a file that the search continues from, if it is there, and that is
+    written every so many seconds, at the end, and at an interruption.
+    """
+    if chunk < 1:
+        raise SpecError(f"chunk must be at least 1, not {chunk}")
+    problem.check()
+    size = problem.space.size
+    judge = _judge(problem, chunk, size >= WORTH_COMPILING if compiled is None else compiled)
+    path = Path(checkpoint) if checkpoint else None
+    if path and path.exists():
+        state = State.load(path, judge.fingerprint)
+    else:
+        state = State.start(judge.fingerprint, len(problem.objectives))
+    began, before = time.perf_counter(), state.seconds
+    saved = began
+    stretches = judge.stretches(state.next)
     running: deque[tuple[int, Future[_Part]]] = deque()
-    with _saved(path, lambda: state), spread(judge, workers) as submit:
+    workers = max(1, min(workers or cores(), -(-(size - state.next) // chunk)))
+    with (
+        _saved(path, lambda: state),
+        spread(judge.judge, workers, threads=isinstance(judge, _Loops)) as submit,
+    ):
         while True:
-            while len(running) < 2 * workers and (start := next(starts, None)) is not None:
-                running.append((start, submit(start, state.points)))
+            while len(running) < 2 * workers and (stretch := next(stretches, None)) is not None:
+                running.append((stretch[1], submit(*stretch, state.points)))
             if not running:
                 break
-            start, future = running.popleft()
+            stop, future = running.popleft()
             part = future.result()
             keys, points = state.keys, state.points
             if len(part.keys):
@@ -157,7 +241,7 @@ def enumerate_exactly(
             now = time.perf_counter()
             state = replace(
                 state,
-                next=min(start + chunk, size),
+                next=stop,
                 keys=keys,
                 points=points,
                 evaluated=state.evaluated + part.evaluated,
@@ -173,8 +257,18 @@ def enumerate_exactly(
         problem,
         state.keys,
         state.points,
-        evaluated=state.evaluated,
+        evaluated=problem.space.valid_count,
         feasible=state.feasible,
         seconds=state.seconds,
         method="exact",
     )
+
+
+def _judge(problem: Problem, chunk: int, compiled: bool) -> _Columns | _Loops:
+    """Choose how candidates are judged; an evaluator that cannot be followed by its columns."""
+    if compiled:
+        try:
+            return _Loops(problem, Followed.of(problem))
+        except (TypeError, SpecError):  # what is truly wrong, the columns say again
+            pass
+    return _Columns(problem, chunk)

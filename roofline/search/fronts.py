@@ -137,6 +137,20 @@ def _table(points: Array) -> Array:
     return points
 
 
+def strongest(front: Array, most: int = 64) -> Array:
+    """Return points of a front to hold others against, sorted by the first objective.
+
+    Of two objectives all, since a search among them is short; of more, the strong ones and some at
+    even distances.
+    """
+    front = _table(front)
+    front = front[np.lexsort(front.T[::-1])]
+    if front.shape[1] <= 2 or len(front) <= most:
+        return front
+    some = front[np.unique(np.linspace(0, len(front) - 1, most // 2).round().astype(int))]
+    return np.concatenate([_strong(front), some])
+
+
 def _strong(points: Array) -> Array:
     """A few points that are best in different mixtures of the objectives, and so dominate many."""
     finite: Array = points[np.isfinite(points).all(axis=1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -30,7 +30,8 @@ class RooflineEvaluator:
     """Judges candidates by the roofline engine and a loss law.
 
     processor: which of the device's; its default one if None. runtime: whose kernels are predicted;
-    the one that is best known there if None. ideal: the floor of the engine.
+    the one that is best known there if None. ideal: the floor of the engine. placement, prefer:
+    several processors, or each candidate's best, as in `estimate`.
     """
 
     device: Device
@@ -39,6 +40,8 @@ class RooflineEvaluator:
     processor: str | None = None
     ideal: bool = False
     runtime: str | None = None
+    placement: str | None = None
+    prefer: str = "latency"
 
     def __call__(self, arch: Architectures) -> dict[str, Array]:
         """Return every objective, whether the model fits, and whether the law reaches it."""
@@ -52,6 +55,8 @@ class RooflineEvaluator:
             processor=self.processor,
             runtime=self.runtime,
             ideal=self.ideal,
+            placement=self.placement,
+            prefer=self.prefer,
             breakdown=False,
             threads=1,  # a search spreads its chunks over the cores itself
         )
@@ -121,6 +126,17 @@ class Problem:
             excess += ~quantities["in_range"]
         return Evaluation(points, excess == 0, excess, quantities)
 
+    def conditions(self, quantities: Mapping[str, Array]) -> Iterator[Array]:
+        """Yield what must hold of a candidate for no limit to be exceeded and all to be known."""
+        if "fits" in quantities:
+            yield quantities["fits"]
+        for limit in self.constraints:
+            yield quantities[limit.objective] / limit.limit - 1 <= 0
+        for name in self.objectives:
+            yield ~np.isnan(quantities[name])
+        if self.in_range_only and "in_range" in quantities:
+            yield quantities["in_range"]
+
     def check(self) -> None:
         """Raise SpecError where there is no candidate, or an objective is known for none.
 
@@ -143,9 +159,11 @@ class Problem:
         known = self.evaluate(self.space.at(sample)).quantities
         for name in judged:
             if name not in known or np.isnan(known[name]).all():
-                raise SpecError(
-                    f"{name} is not known for any candidate: the device profile does not say enough"
-                )
+                draft = getattr(getattr(self.evaluator, "workload", None), "draft_model", None)
+                why = "the device profile does not say enough"
+                if draft is not None and name in ("ttft", "tpot", "latency"):
+                    why = f"none is larger than draft {draft.names[0]} and of its vocabulary"
+                raise SpecError(f"{name} is not known for any candidate: {why}")
 
     def sample(self, points: int) -> Array:
         """Return the candidates among so many points at even distances across the space."""

@@ -12,11 +12,12 @@ import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from arch_space.architectures import Architectures, concatenate
-from arch_space.library import ReferenceModel, load_model, reference_model, shipped_models
+from arch_space.library import ReferenceModel, shipped_models
 from arch_space.spaces import Space, load_space
 from hardware_specs import Device
 from roofline.efficiency.calibrated import calibrated
 from roofline.engine import BOUNDS, Estimate, estimate
+from roofline.engine.placement import CRITERIA, calibrated_for, main_processor
 from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
 from roofline.search.objectives import Constraint, parse_objectives
 from roofline.search.problem import Problem, RooflineEvaluator
@@ -25,7 +26,7 @@ from roofline.search.run import SweepRun
 from roofline.search.search import PATIENCE, search, seconds_to_enumerate
 from roofline.search.uncertainty import Errors, assess, distance, own_intervals
 from roofline.search.verdict import add_confidence, add_survival
-from roofline.workload import Workload
+from roofline.search.workload_spec import WorkloadSpec, held_whole, model_file
 from spec_files import (
     Spec,
     SpecError,
@@ -72,26 +73,6 @@ METHOD_NAMES = {"exact": "exact enumeration", "nsga2": "NSGA-II"}
 PACKAGES = ("roofline", "numpy", "pymoo", "moocore", "pydantic")
 
 
-class WorkloadSpec(Spec):
-    """The workload of a sweep, as a sweep file holds it."""
-
-    batch: int = Workload.batch
-    prompt: int = Workload.prompt
-    generate: int = Workload.generate
-    mask: str = Workload.mask
-    logits: str = Workload.logits
-    attention: str = Workload.attention
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.workload()
-        return self
-
-    def workload(self) -> Workload:
-        """Return the workload that the engine takes."""
-        return Workload(**self.model_dump())
-
-
 class Sweep(Spec):
     """Every input of a search; a file of it repeats the search."""
 
@@ -99,6 +80,9 @@ class Sweep(Spec):
     processor: str | None = None
     runtime: str | None = None
     """Whose kernels are predicted; the one that is best known on the device where not given."""
+    placement: str | None = None
+    """Several processors in place of one, as in prefill=npu,decode=cpu; `best`: each candidate's
+    own best in the first objective of time or energy."""
     space: Space
     workload: WorkloadSpec = WorkloadSpec()
     law: SerializeAsAny[Law]
@@ -155,7 +139,9 @@ class Sweep(Spec):
         if self.processor is not None and self.processor not in self.device.processors:
             hint = did_you_mean(self.processor, self.device.processors)
             raise SpecError(f"no processor {self.processor!r}{hint}", at=("processor",))
-        with within("runtime"):
+        if self.placement is not None and self.processor is not None:
+            raise SpecError("a processor is given, and a placement, which names them")
+        with within("runtime" if self.placement is None else "placement"):
             self.calibrated()
         self.limits()
         self._check_laws()
@@ -205,17 +191,22 @@ class Sweep(Spec):
         held = {name: word for name, word in (formats or {}).items() if word is not None}
         laws = [load_law(name, tokens) for name in _names(law)]
         processor = inputs.get("processor")
-        known = calibrated(device, processor, inputs.get("runtime"))
-        calibration = known.processor(processor).calibration
-        if calibration is not None:
-            inputs["runtime"] = calibration.runtime
+        if inputs.get("placement") is None:
+            known = calibrated(device, processor, inputs.get("runtime"))
+            calibration = known.processor(processor).calibration
+            if calibration is not None:
+                inputs["runtime"] = calibration.runtime
+        else:
+            known = calibrated_for(device, inputs["placement"], inputs.get("runtime"))
+            processor = main_processor(device, inputs["placement"], inputs.get("runtime"))
+        inputs["workload"] = held_whole(inputs.get("workload", {}))
         gathered = {
             "device": known,
             "space": grid.holding(held) if held else grid,
             "law": laws[0],
             "other_laws": tuple(laws[1:]),
             "own_intervals": {} if inputs.get("ideal") else own_intervals(known, processor),
-            "references": [_model(name) for name in names],
+            "references": [model_file(name) for name in names],
             "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         }
         return validate_spec(gathered | inputs, cls, "sweep")
@@ -239,7 +230,21 @@ class Sweep(Spec):
 
     def calibrated(self) -> Device:
         """Return the device with the efficiencies that candidates are judged by."""
+        if self.placement is not None:
+            return calibrated_for(self.device, self.placement, self.runtime)
         return calibrated(self.device, self.processor, self.runtime)
+
+    @property
+    def main_processor(self) -> str | None:
+        """The processor of the answer, of which intervals and figures tell; None: the default."""
+        if self.placement is None:
+            return self.processor
+        return main_processor(self.device, self.placement, self.runtime)
+
+    @property
+    def prefer(self) -> str:
+        """What a best placement has the least of: the first objective of time or energy."""
+        return next((name for name in self.objectives if name in CRITERIA), "latency")
 
     def limits(self) -> tuple[Constraint, ...]:
         """Return the constraints in SI units."""
@@ -265,6 +270,8 @@ class Sweep(Spec):
             processor=self.processor,
             ideal=self.ideal,
             runtime=self.runtime,
+            placement=self.placement,
+            prefer=self.prefer,
         )
         return Problem(
             self.space, evaluator, self.objectives, self.limits(), in_range_only=self.in_range_only
@@ -388,7 +395,7 @@ class Sweep(Spec):
         rest = [int(row) for row in order[1:] if other[row]]
         runner_up = rest[0] if rest else None
         errors = Errors.of(
-            self.law, self.calibrated(), self.processor, self.ideal, self.own_intervals
+            self.law, self.calibrated(), self.main_processor, self.ideal, self.own_intervals
         )
         found = assess(problem, result.indices, errors, knee, runner_up, seed=self.seed)
         summary |= add_confidence(front, found, errors)
@@ -436,6 +443,9 @@ class Sweep(Spec):
                 "out_of_range": out_of_range_reasons(law, arch),
             }
         )
+        if found.placement is not None:
+            placed = np.array([str(option) for option in found.placements], dtype=object)
+            table["placement"] = placed[found.placement]
         return pd.concat([arch.to_frame(), table], axis=1)
 
     def estimate(
@@ -453,17 +463,9 @@ class Sweep(Spec):
             runtime=self.runtime,
             ideal=self.ideal if ideal is None else ideal,
             breakdown=breakdown,
+            placement=self.placement,
+            prefer=self.prefer,
         )
-
-
-def _model(name_or_path: str | Path) -> ReferenceModel:
-    """Return a reference model, or a model file made of a config.json."""
-    if str(name_or_path) in shipped_models():
-        return reference_model(name_or_path)
-    arch = load_model(name_or_path)
-    return validate_spec(
-        {"name": arch.names[0], "architecture": arch.row()}, ReferenceModel, str(name_or_path)
-    )
 
 
 def _names(law: str | Path | Sequence[str | Path]) -> list[str | Path]:

@@ -29,16 +29,17 @@ def cores() -> int:
 
 
 @contextmanager
-def spread(work: Callable[..., Any], workers: int) -> Iterator[Submit]:
+def spread(work: Callable[..., Any], workers: int, threads: bool = False) -> Iterator[Submit]:
     """Yield a function that starts `work` on some arguments and returns its future.
 
     One worker works at once, in this process. What is still waiting at the end is given up.
+    threads: for work that does not hold the interpreter's lock.
     """
     if workers == 1:
         yield lambda *arguments: _done(work, arguments)
         return
     pool: Executor
-    if sys.platform == "linux":
+    if sys.platform == "linux" and not threads:
         fork = multiprocessing.get_context("fork")
         pool = ProcessPoolExecutor(workers, fork, initializer=_adopt, initargs=(work,))
         submit: Submit = lambda *arguments: pool.submit(_call, *arguments)  # noqa: E731

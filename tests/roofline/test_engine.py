@@ -327,17 +327,17 @@ def test_sum_of_max_against_a_loop(a, b, steps):
     first, last = ends
     if steps == 1:  # one step has one point
         last = first
-    assert sum_of_max(first, last, float(steps))[0] == pytest.approx(looped, rel=1e-9, abs=1e-9)
+    assert sum_of_max(*first, *last, float(steps))[0] == pytest.approx(looped, rel=1e-9, abs=1e-9)
 
 
 def test_sum_of_max_by_hand():
     up, down = (np.array([0.0]), np.array([4.0])), (np.array([4.0]), np.array([0.0]))
     first, last = (up[0], down[0]), (up[1], down[1])
-    assert sum_of_max(first, last, 5.0)[0] == 4 + 3 + 2 + 3 + 4
-    assert sum_of_max(first, last, 2.0)[0] == 8
-    assert sum_of_max(first, first, 1.0)[0] == 4
-    assert sum_of_max(first, last, 0.0)[0] == 0
-    assert sum_of_max((up[0], up[0]), (up[1], up[1]), 5.0)[0] == 0 + 1 + 2 + 3 + 4
+    assert sum_of_max(*first, *last, 5.0)[0] == 4 + 3 + 2 + 3 + 4
+    assert sum_of_max(*first, *last, 2.0)[0] == 8
+    assert sum_of_max(*first, *first, 1.0)[0] == 4
+    assert sum_of_max(*first, *last, 0.0)[0] == 0
+    assert sum_of_max(up[0], up[0], up[1], up[1], 5.0)[0] == 0 + 1 + 2 + 3 + 4
 
 
 # Physics
