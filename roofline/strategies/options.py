@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.strategies.difficulty import beta_at
 from roofline.strategies.population import Population
 from roofline.strategies.reached import Reached, reached
 from roofline.strategies.schedule import COST, Cost, Stage, cost
@@ -35,8 +36,8 @@ class Options:
     models, formats: (R,) words; strategy, verifier: (T,) words; samples, waves: (T,); detail: (T,)
     words for people. cost: (R, T) each. accuracy, low, high: (R, T), shares of one, with ends that
     hold nine of ten of what models are reported to reach. by_bin: (5, R, T), the easiest first.
-    reached: of one answer. skipped: strategies that the task or its verifiers do not allow, with
-    the reason.
+    reached: of one answer. judges: the verifiers, by name. skipped: strategies that the task or its
+    verifiers do not allow, with the reason.
     """
 
     models: Array
@@ -52,6 +53,7 @@ class Options:
     high: Array
     by_bin: Array
     reached: Reached
+    judges: dict[str, Verifier]
     skipped: dict[str, str]
 
     @property
@@ -103,6 +105,7 @@ def build_options(
         high=_judged(blocks, high, task),
         by_bin=np.array([_judged(blocks, each, task) for each in whole.bins(BINS)]),
         reached=found,
+        judges={each.name: each for each in verifiers},
         skipped=skipped,
     )  # fmt: skip
 
@@ -143,9 +146,8 @@ def _said(skipped: dict[str, str]) -> str:
 
 
 def _people(task: Task, mean: Array) -> Population:
-    beta = task.alpha * (1 - mean) / mean
     alpha = np.full(len(mean), task.alpha)
-    return Population(alpha, beta, task.concentration, task.wrong_answers)
+    return Population(alpha, beta_at(alpha, mean), task.concentration, task.wrong_answers)
 
 
 def _judged(blocks: list[Block], people: Population, task: Task) -> Array:

@@ -16,6 +16,8 @@ import numpy as np
 from spec_files import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arch_space.architectures import Architectures
     from roofline.strategies.task import Task
 
@@ -95,6 +97,11 @@ def task_curve(task: Task) -> TaskCurve | None:
     free = len(names) - 2
     rmse = float(np.sqrt(np.sum(found.fun**2) / free))
     return TaskCurve(task.floor, float(np.exp(found.x[0])), float(found.x[1]), rmse, len(names))
+
+
+def knows(task: Task, names: Sequence[str]) -> bool:
+    """Whether something is known of what all these models reach, or may be read off a curve."""
+    return len(task.models) >= FEWEST or set(names) <= set(task.models)
 
 
 def reached(task: Task, models: Architectures, formats: list[str]) -> Reached:
