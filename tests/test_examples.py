@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roofline.cli import compare, estimate, laws, listings, run, sweep
+from roofline.cli import compare, estimate, graph, laws, listings, run, sweep
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
@@ -23,6 +23,7 @@ COMMANDS = (
     laws.list_laws,
     laws.show_law,
     laws.list_curves,
+    graph.graph,
 )
 
 
