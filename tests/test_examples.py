@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from roofline.cli import codesign, compare, estimate, laws, listings, run, sweep
+from roofline.cli import compare, estimate, graph, laws, listings, run, sweep
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
@@ -24,6 +25,7 @@ COMMANDS = (
     laws.list_laws,
     laws.show_law,
     laws.list_curves,
+    graph.graph,
 )
 
 

@@ -38,18 +38,24 @@ Move = tuple[str, Graphs]
 
 @dataclass(eq=False)
 class Rules:
-    """The rule-based proposer. tried: moves in the order made, by a graph's line, with the score
-    that was to beat."""
+    """The rule-based proposer.
+
+    kinds: of moves that it makes. tried: moves in the order made, by a graph's line, with the score
+    that was to beat.
+    """
 
     name: str = "rules"
+    kinds: tuple[str, ...] = KINDS
     tried: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def propose(self, state: State, rng: np.random.Generator) -> Proposal:
         """Return rewritings of the best graph, the likeliest kinds of move first."""
         graphs, score = state.best
-        by_kind: dict[str, list[Graphs]] = {kind: [] for kind in KINDS}
+        by_kind: dict[str, list[Graphs]] = {kind: [] for kind in self.kinds}
         found: set[str] = set()
         for kind, graph in moves(graphs, state.problem):
+            if kind not in by_kind:
+                continue
             said = sentence(graph, state.problem.pool)
             if said not in state.seen and said not in found and is_known(graph, state.problem):
                 by_kind[kind].append(graph)
@@ -75,8 +81,8 @@ class Rules:
         for said, (kind, bar) in self.tried.items():
             tries[kind] += 1
             wins[kind] += bool(heard.get(said, -np.inf) > bar)
-        odds = {kind: (wins[kind] + 1) / (tries[kind] + 2) for kind in KINDS}
-        return sorted(KINDS, key=lambda kind: (-odds[kind], KINDS.index(kind)))
+        odds = {kind: (wins[kind] + 1) / (tries[kind] + 2) for kind in self.kinds}
+        return sorted(self.kinds, key=lambda kind: (-odds[kind], self.kinds.index(kind)))
 
 
 def improved(state: State) -> Policy:
