@@ -11,6 +11,7 @@ from roofline.cli import (
     laws,
     listings,
     probe,
+    strategies,
     sweep,
     validate,
 )
@@ -37,6 +38,7 @@ app.command("runtimes")(listings.list_runtimes)
 app.add_typer(listings.devices, name="devices")
 app.add_typer(listings.models, name="models")
 app.add_typer(laws.laws, name="laws")
+app.add_typer(strategies.strategies, name="strategies")
 
 
 @app.callback(invoke_without_command=True)

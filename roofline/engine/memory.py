@@ -32,9 +32,12 @@ def cache_bytes(arch: Architectures, workload: Workload) -> Array:
     """Bytes of KV cache and of recurrent states, all layers and sequences, at the end, (N,).
 
     A sliding-window layer keeps its window; a layer that shares an earlier one's cache keeps none;
-    a state is as large as ever.
+    a state is as large as ever. What is drafted takes its place before it is verified.
     """
-    return kept_cache(arch, workload.batch, float(workload.prompt + workload.generate))
+    tokens = workload.prompt + workload.generate
+    if workload.draft is not None:
+        tokens += workload.draft_length
+    return kept_cache(arch, workload.batch, float(tokens))
 
 
 def kept_cache(arch: Architectures, sequences: Number, each: Number, shared: Number = 0.0) -> Array:

@@ -63,7 +63,8 @@ def time_operator(
         compute = flops
         if roof.flop_half:
             compute = compute + roof.flop_half * copies
-        if roof.tile and operator.operands == "weights" and np.any(np.greater(step.queries, 1)):
+        tiled = roof.tile and operator.operands == "weights" and step.kernels == "prompt"
+        if tiled and np.any(np.greater(step.queries, 1)):
             compute = compute + roof.tile * _padding(operator, arch, flops, step, roof.chunk)
         compute = compute * roof.flop_time[kind]
         if roof.joule_per_flop is not None:

@@ -7,25 +7,19 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from arch_space.tensors import tensors as weight_tensors
 from arch_space.tensors import weight_bytes
 from roofline.efficiency.calibrated import calibrated
+from roofline.engine.bench import Bench, Number, Overhead
 from roofline.engine.energy import phase_energy
 from roofline.engine.memory import activation_peak, kept_cache
-from roofline.engine.roof import Roof, build_roof
-from roofline.engine.timing import pass_time, present, time_pass, time_series, total
+from roofline.engine.timing import pass_time, total
 from roofline.workload import Pass
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
-    from arch_space.tensors import Inventory
     from hardware_specs import Device
-    from hardware_specs.device import Processor
-    from roofline.operators.cost import Operator
 
 Array = np.ndarray
-Number = Array | float
-Overhead = Literal["step", "prompt"]
 
 BOUNDS = ("compute", "memory", "overhead")
 
@@ -73,106 +67,67 @@ class Work:
         return np.argmax(np.stack([self.compute, self.memory, self.overhead]), axis=0)
 
 
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """N candidates under the roof of one processor: all that the time of a pass depends on."""
+def work_of_pass(bench: Bench, step: Pass, overhead: Overhead) -> Work:
+    """Return the work of one forward pass on a bench."""
+    timings, fixed = bench.forward(step), bench.fixed(overhead)
+    return _work(
+        bench,
+        seconds=pass_time(timings, bench.roof, fixed),
+        overhead=total(timings, "launch") + fixed,
+        sums={name: total(timings, name) for name in _SUMS},
+        step=step,
+        decoding=overhead == "step",
+    )
 
-    arch: Architectures
-    inventory: Inventory
-    operators: list[Operator]
-    device: Device
-    processor: Processor
-    roof: Roof
 
-    @classmethod
-    def build(
-        cls,
-        arch: Architectures,
-        device: Device,
-        processor: str | None,
-        resident: Array,
-        ideal: bool,
-    ) -> Bench:
-        """Return the bench of a calibrated device; resident: bytes of weights and cache, (N,)."""
-        arch = arch.as_float()
-        unit = device.processor(processor)
-        roof = build_roof(arch, device, unit, resident, ideal)
-        return cls(arch, weight_tensors(arch), present(arch), device, unit, roof)
-
-    def fixed(self, overhead: Overhead) -> float:
-        """Seconds that a pass takes whatever the model."""
-        return self.roof.prompt if overhead == "prompt" else self.roof.step
-
-    def forward(self, step: Pass, overhead: Overhead) -> Work:
-        """Return the work of one forward pass."""
-        timings = time_pass(self.operators, self.arch, self.inventory, step, self.roof)
-        fixed = self.fixed(overhead)
-        return self._work(
-            seconds=pass_time(timings, self.roof, fixed),
-            overhead=total(timings, "launch") + fixed,
-            sums={name: total(timings, name) for name in _SUMS},
-            step=step,
-            decoding=overhead == "step",
-        )
-
-    def series(
-        self, first: Pass, steps: Number, stride: Number = 1.0, overhead: Overhead = "step"
-    ) -> Work:
-        """Return the work of passes whose keys grow by `stride` each."""
-        fixed = self.fixed(overhead)
-        run = time_series(
-            self.operators,
-            self.arch,
-            self.inventory,
-            first,
-            steps,
-            self.roof,
-            stride=stride,
-            fixed=fixed,
-        )
-        return self._work(
-            seconds=run.time,
-            overhead=run.total("launch") + steps * fixed,
-            sums={name: run.total(name) for name in _SUMS},
-            step=first,
-            steps=steps,
-            decoding=overhead == "step",
-        )
-
-    def _work(
-        self,
-        seconds: Array,
-        overhead: Array,
-        sums: dict[str, Array],
-        step: Pass,
-        decoding: bool,
-        steps: Number = 1.0,
-    ) -> Work:
-        joules = phase_energy(
-            self.device,
-            self.processor,
-            self.roof,
-            seconds,
-            overhead,
-            sums["bytes"],
-            sums["joules"],
-            decoding=decoding,
-        )
-        shapes = (np.shape(n) for n in (step.batch, step.queries, step.keys, step.shared, steps))
-        shape = np.broadcast_shapes((len(self.arch),), *shapes)
-        columns = (
-            seconds,
-            joules,
-            sums["flops"],
-            sums["bytes"],
-            overhead,
-            sums["compute"],
-            sums["memory"],
-        )
-        return Work(*(np.broadcast_to(column, shape) for column in columns))
+def work_of_series(bench: Bench, first: Pass, steps: Number, stride: Number = 1.0) -> Work:
+    """Return the work of passes on a bench whose keys grow by `stride` each."""
+    run = bench.series(first, steps, stride)
+    return _work(
+        bench,
+        seconds=run.time,
+        overhead=run.total("launch") + steps * bench.fixed("step"),
+        sums={name: run.total(name) for name in _SUMS},
+        step=first,
+        decoding=True,
+        steps=steps,
+    )
 
 
 _SUMS = ("flops", "bytes", "compute", "memory", "joules")
+
+
+def _work(
+    bench: Bench,
+    seconds: Array,
+    overhead: Array,
+    sums: dict[str, Array],
+    step: Pass,
+    decoding: bool,
+    steps: Number = 1.0,
+) -> Work:
+    joules = phase_energy(
+        bench.device,
+        bench.processor,
+        bench.roof,
+        seconds,
+        overhead,
+        sums["bytes"],
+        sums["joules"],
+        decoding=decoding,
+    )
+    sizes = (step.batch, step.queries, step.keys, step.shared, steps)
+    shape = np.broadcast_shapes((len(bench.arch),), *(np.shape(size) for size in sizes))
+    columns = (
+        seconds,
+        joules,
+        sums["flops"],
+        sums["bytes"],
+        overhead,
+        sums["compute"],
+        sums["memory"],
+    )
+    return Work(*(np.broadcast_to(column, shape) for column in columns))
 
 
 def forward(
@@ -198,7 +153,7 @@ def forward(
     device = calibrated(device, processor, runtime)
     if resident is None:
         resident = _resident(arch, step, step.keys)
-    return Bench.build(arch, device, processor, resident, ideal).forward(step, overhead)
+    return work_of_pass(Bench.build(arch, device, processor, resident, ideal), step, overhead)
 
 
 def decode(
@@ -220,7 +175,7 @@ def decode(
     device = calibrated(device, processor, runtime)
     if resident is None:
         resident = _resident(arch, first, first.keys + np.maximum(steps - 1.0, 0.0))
-    return Bench.build(arch, device, processor, resident, ideal).series(first, steps)
+    return work_of_series(Bench.build(arch, device, processor, resident, ideal), first, steps)
 
 
 def _resident(arch: Architectures, step: Pass, keys: Number) -> Array:

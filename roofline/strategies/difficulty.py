@@ -192,7 +192,7 @@ def right_counts(
 
     low, high: quantiles of success that the questions lie between.
     """
-    from scipy.special import betainc, betaincinv, betaln, gammaln
+    from scipy.special import betainc, betaincinv, betaln, gammaln, xlog1py, xlogy
 
     a, b = np.asarray(alpha, float)[..., None], np.asarray(beta, float)[..., None]
     m = np.arange(k + 1)
@@ -202,7 +202,12 @@ def right_counts(
         ends = (betaincinv(a, b, end) for end in (high, low))
         upper, lower = (betainc(a + m, b + k - m, end) for end in ends)
         found = found * (upper - lower) / (high - low)
-    return found / found.sum(axis=-1, keepdims=True)
+    total = found.sum(axis=-1, keepdims=True)
+    if np.any(total == 0.0):  # all questions of the bin have one success, to the last digit
+        at = betaincinv(a, b, (low + high) / 2)
+        sure = np.exp(ways + xlogy(m, at) + xlog1py(k - m, -at))
+        found, total = np.where(total == 0.0, sure, found), np.where(total == 0.0, 1.0, total)
+    return found / total
 
 
 def coverage(

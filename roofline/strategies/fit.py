@@ -24,9 +24,9 @@ _NARROWEST, _WIDEST = 1e-3, 1e5  # what alpha, beta and c are sought between
 
 
 def fit_difficulty(
-    k: Array | Sequence[int],
+    k: Array | Sequence[float],
     accuracy: Array | Sequence[float],
-    kind: Kind | Sequence[Kind] = "coverage",
+    kind: str | Sequence[str] = "coverage",
     wrong_answers: int = WRONG_ANSWERS,
     **about: Any,
 ) -> Difficulty:
@@ -99,7 +99,7 @@ def _errors(jacobian: Array, residuals: Array) -> Array:
 
 
 def _points(
-    k: Array | Sequence[int], accuracy: Array | Sequence[float], kind: Kind | Sequence[Kind]
+    k: Array | Sequence[float], accuracy: Array | Sequence[float], kind: str | Sequence[str]
 ) -> tuple[Array, Array, Array]:
     """Columns of the same length, checked."""
     samples, accuracies = np.atleast_1d(np.asarray(k, float)), np.atleast_1d(accuracy).astype(float)

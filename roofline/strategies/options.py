@@ -36,8 +36,8 @@ class Options:
     models, formats: (R,) words; strategy, verifier: (T,) words; samples, waves: (T,); detail: (T,)
     words for people. cost: (R, T) each. accuracy, low, high: (R, T), shares of one, with ends that
     hold nine of ten of what models are reported to reach. by_bin: (5, R, T), the easiest first.
-    reached: of one answer. skipped: strategies that the task or its verifiers do not allow, with
-    the reason.
+    reached: of one answer. judges: the verifiers, by name. skipped: strategies that the task or its
+    verifiers do not allow, with the reason.
     """
 
     models: Array
@@ -53,6 +53,7 @@ class Options:
     high: Array
     by_bin: Array
     reached: Reached
+    judges: dict[str, Verifier]
     skipped: dict[str, str]
 
     @property
@@ -108,6 +109,7 @@ def build_options(
         high=able * _judged(blocks, high, task),
         by_bin=np.array([able * _judged(blocks, each, task) for each in whole.bins(BINS)]),
         reached=found,
+        judges={each.name: each for each in verifiers},
         skipped=skipped,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from roofline.strategies.difficulty import right_counts
 
 Array = np.ndarray
 
-_ODDS = np.linspace(-14.0, 14.0, 57)
+_ODDS = np.linspace(-14.0, 14.0, 113)
 SUCCESS = np.concatenate([[0.0], 1.0 / (1.0 + np.exp(-_ODDS)), [1.0]])
 """Success p at which functions of it are worked out, evenly spaced in their log odds, (nodes,)."""
 
@@ -81,4 +81,8 @@ class Population:
         weights = np.zeros((len(self), len(SUCCESS)))
         weights[:, :-1] += (right * mass - first) / (right - left)
         weights[:, 1:] += (first - left * mass) / (right - left)
-        return weights / weights.sum(axis=1, keepdims=True)
+        total = weights.sum(axis=1, keepdims=True)
+        sure = total <= 0.0  # all questions of the bin have one success, to the last digit
+        nearest = np.argmin(np.abs(SUCCESS - betaincinv(a, b, (self.low + self.high) / 2)), axis=1)
+        weights = np.where(sure, np.arange(len(SUCCESS)) == nearest[:, None], weights)
+        return weights / np.where(sure, 1.0, total)

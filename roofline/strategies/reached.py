@@ -1,8 +1,9 @@
 """What models reach on a task with one answer: published, or read off the task's own curve.
 
-The curve is of the form of `roofline.laws.accuracy`, logistic in the loss that a law predicts, and is
-fitted to the models that a task has reports of. It also says what a number format costs: the nats
-that the format adds to the loss (`roofline.laws.penalties`) move a model along the curve's slope.
+The curve is of the form of `roofline.laws.accuracy`, logistic in the loss that a law predicts, and
+is fitted to the models that a task has reports of. It also says what a number format costs: the
+nats that the format adds to the loss (`roofline.laws.penalties`) move a model along the curve's
+slope.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from arch_space.library import decodes_by_diffusion
 from spec_files import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arch_space.architectures import Architectures
     from roofline.strategies.task import Task
 
@@ -68,7 +71,7 @@ class TaskCurve:
         return self.floor + (1 - self.floor) / (1 + np.exp(self.slope * (loss - self.middle)))
 
     def worse(self, accuracy: Array, nats: Array) -> Array:
-        """Accuracy after a loss has grown by some nats: along the curve, from where a model stands."""
+        """Accuracy after a loss has grown by some nats, along the curve from where it stands."""
         above = np.clip((accuracy - self.floor) / (1 - self.floor), 1e-6, 1 - 1e-6)
         odds = above / (1 - above) * np.exp(-self.slope * nats)
         moved = self.floor + (1 - self.floor) * odds / (1 + odds)
@@ -95,6 +98,11 @@ def task_curve(task: Task) -> TaskCurve | None:
     free = len(names) - 2
     rmse = float(np.sqrt(np.sum(found.fun**2) / free))
     return TaskCurve(task.floor, float(np.exp(found.x[0])), float(found.x[1]), rmse, len(names))
+
+
+def knows(task: Task, names: Sequence[str]) -> bool:
+    """Whether something is known of what all these models reach, or may be read off a curve."""
+    return len(task.models) >= FEWEST or set(names) <= set(task.models)
 
 
 def reached(task: Task, models: Architectures, formats: list[str]) -> Reached:

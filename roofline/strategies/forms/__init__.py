@@ -1,4 +1,4 @@
-"""One file a strategy. A module here that has a tuple `STRATEGIES` adds them; nothing else knows."""
+"""One file a strategy: a module here that has a tuple `STRATEGIES` adds them."""
 
 from functools import cache
 from importlib import import_module

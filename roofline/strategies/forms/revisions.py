@@ -1,12 +1,12 @@
-"""Answers that revise earlier ones: one after the other, in parallel chains, or in one long thought.
+"""Answers that revise earlier ones: in one chain, in parallel chains, or in one long thought.
 
 A revision sees up to four earlier answers (arXiv 2408.03314). The model of accuracy, for a question
 that a sample solves with probability p:
 
 - a wrong answer is mended with probability FIX p: as by a fresh sample where FIX is 1;
 - a right answer is lost with probability FLIP (1 - p), a fresh sample's with FLIP = 1. The paper's
-  revisions lose LOST = 38 % of right answers on average; with the difficulty of Llama-3-8B-Instruct on MATH
-  that is FLIP = .84;
+  revisions lose LOST = 38 % of right answers on average; with the difficulty of Llama-3-8B-Instruct
+  on MATH that is FLIP = .84;
 - LOST and FIX are the task's, and with it the user's, to state;
 - all answers of all chains are voted on, or weighed by a verifier as if they were on their own (the
   best one is taken where answers cannot be counted); of budget forcing the last answer counts.
@@ -85,7 +85,7 @@ class Revisions(Strategy):
                     task.answer,
                     shared=shared,
                     times=(length > earlier).astype(float),
-                )  # fmt: skip
+                )
             )
         later = np.maximum(length - SEEN - 1, 0.0)
         stages += [
@@ -126,8 +126,8 @@ class BudgetForcing(Strategy):
     title = "Budget forcing"
     source = "arXiv 2501.19393"
     assumes = (
-        "each continuation is as long as the first answer and revises it, which loses a right answer "
-        "in 38 % of cases on average"
+        "each continuation is as long as the first answer and revises it, which loses a right "
+        "answer in 38 % of cases on average"
     )
 
     def settings(self, most: int) -> Settings:

@@ -12,11 +12,11 @@ samples (arXiv 2408.03314). The model of accuracy:
   the distance is d sqrt(min(r + k, R) / R) p^(k/R);
 - the answers of the last beams are weighed as in weighted best-of-N.
 
-The number of right beams is then a Markov chain, worked out at every success p. That is what a search
-could gain where steps go wrong evenly. Most questions have one step on which all hangs, and there a
-search is weighted best-of-N: only a share of the questions, the task's `searchable`, gains. For MATH
-it is .09, with which 32 beams are as good against 256 samples as REBASE was (arXiv 2408.00724: 45.0
-against 42.8 with Mistral-7B, 46.8 against 45.5 with Llemma-7B).
+The number of right beams is then a Markov chain, worked out at every success p. That is what a
+search could gain where steps go wrong evenly. Most questions have one step on which all hangs, and
+there a search is weighted best-of-N: only a share of the questions, the task's `searchable`, gains.
+For MATH it is .09, with which 32 beams are as good against 256 samples as REBASE was (arXiv
+2408.00724: 45.0 against 42.8 with Mistral-7B, 46.8 against 45.5 with Llemma-7B).
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class BeamSearch(Strategy):
     verified = True
     stepwise = True
     assumes = (
-        "search gains on the share of questions whose steps go wrong evenly (9 % on MATH, fitted to "
-        "REBASE against sampling), and is weighted best-of-N on the others"
+        "search gains on the share of questions whose steps go wrong evenly (9 % on MATH, fitted "
+        "to REBASE against sampling), and is weighted best-of-N on the others"
     )
 
     def __init__(self, ahead: int = 0) -> None:
