@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -116,6 +117,7 @@ def reference_model(name_or_path: str | Path) -> ReferenceModel:
     return read_spec(_find(name_or_path), ReferenceModel)
 
 
+@cache
 def decodes_by_diffusion(name: str) -> bool:
     """Whether a shipped model writes in passes over masked text; no for names of none."""
     return name in shipped_models() and reference_model(name).decodes == "diffusion"

@@ -4,17 +4,29 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from arch_space.library import decodes_by_diffusion, load_models, shipped_models
 from hardware_specs import load_device
 from roofline.diffusion.cost import generate
 from roofline.diffusion.expectation import votes
+from roofline.diffusion.published import voting_table
 from roofline.diffusion.schedules import Schedule
 from roofline.strategies import Difficulty
-from roofline.strategies.forms.diffusion import TOKENS_PER_PASS, DVoting, OneText, TextVote
+from roofline.strategies.forms.diffusion import (
+    CERTAIN,
+    HASTY,
+    TOKENS_PER_PASS,
+    DVoting,
+    OneText,
+    TextVote,
+    hasty_votes,
+    stopped_votes,
+)
 from roofline.strategies.options import build_options
 from roofline.strategies.population import Population
 from roofline.strategies.reached import task_curve
+from roofline.strategies.selection import plurality
 from roofline.strategies.strategy import Settings
 from roofline.strategies.task import load_task
 from roofline.workload import Workload
@@ -33,7 +45,7 @@ def test_all_votes_drawn_are_the_majority_of_the_model_of_difficulty(samples):
 
 def test_accuracy_over_a_population_is_that_of_its_beta():
     people = Population(np.array([0.4, 2.0]), np.array([0.7, 0.5]), 0.2, 30)
-    found = DVoting().accuracy(Settings.of([(5, 5), (3, 3)]), people, None, TASK)
+    found = stopped_votes(np.array([5, 3]), people, 1.0)
     for row, most in enumerate((5, 3)):
         exact = votes(
             SimpleNamespace(
@@ -42,9 +54,36 @@ def test_accuracy_over_a_population_is_that_of_its_beta():
             most=most,
         )
         np.testing.assert_allclose(found[row], exact.accuracy, atol=2e-3)
-    by_bin = [DVoting().accuracy(Settings.of([(5, 5)]), b, None, TASK) for b in people.bins()]
+    plain = hasty_votes(np.array([3, 5]), people, 1.0)
+    c, v = people.concentration, people.options
+    rows = people.by_samples(np.array([3, 5]), lambda k: plurality(k, c, v))
+    np.testing.assert_allclose(plain, rows, atol=2e-3)
+    by_bin = [stopped_votes(np.array([5]), each, 1.0) for each in people.bins()]
     np.testing.assert_allclose(np.mean(by_bin, axis=0)[0], found[0], atol=1e-9)
     assert (np.diff(by_bin, axis=0) <= 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "method", "quality", "least", "most"),
+    [(hasty_votes, "majority", HASTY, 0.59, 0.82), (stopped_votes, "dvoting", CERTAIN, 0.72, 1.08)],
+)
+def test_how_often_texts_are_right_is_solved_for_on_published_votes(
+    rule, method, quality, least, most
+):
+    found = []
+    for row in voting_table().rows:
+        if row.task == "MATH500":
+            mean, a = row.base.accuracy / 100, TASK.alpha
+            people = Population(np.array([a]), np.array([a * (1 - mean) / mean]),
+                                TASK.concentration, TASK.wrong_answers)  # fmt: skip
+            target = getattr(row, method).accuracy / 100
+            found.append(
+                brentq(lambda q, p=people, t=target: rule(np.array([5]), p, q)[0, 0] - t, 0.1, 4)
+            )
+    assert len(found) == 5
+    assert np.exp(np.mean(np.log(found))) == pytest.approx(quality, abs=0.006)
+    assert min(found) == pytest.approx(least, abs=0.01)
+    assert max(found) == pytest.approx(most, abs=0.01)
 
 
 @pytest.fixture(scope="module")
