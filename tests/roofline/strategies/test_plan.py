@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from arch_space.library import load_model, load_models
+from arch_space.library import decodes_by_diffusion, load_model, load_models
 from hardware_specs import load_device
 from roofline.strategies import account
 from roofline.strategies.forms import strategies, strategy
@@ -222,7 +222,8 @@ def test_what_models_reach_is_published_or_the_curve() -> None:
 def test_intervals_hold_held_out_models() -> None:
     """Of the published models, left out one by one, nine of ten lie in the curve's interval."""
     inside = 0
-    for name in MATH.models:
+    curved = [name for name in MATH.models if not decodes_by_diffusion(name)]
+    for name in curved:
         rest = MATH.model_copy(
             update={"models": {k: v for k, v in MATH.models.items() if k != name}}
         )
@@ -230,7 +231,7 @@ def test_intervals_hold_held_out_models() -> None:
         low, high = found.ends()
         truth = np.mean([report.pass_at_1 for report in MATH.models[name]])
         inside += bool(low[0, 0] <= truth <= high[0, 0])
-    assert inside >= 0.8 * len(MATH.models)
+    assert inside >= 0.8 * len(curved)
 
 
 def test_a_task_with_too_few_models_says_so() -> None:
