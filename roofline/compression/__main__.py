@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.seeds < 2 or options.steps < 20:
         print("compression: --seeds is 2 at least and --steps 20", file=sys.stderr)
         return 2
+    # Matrices this small are slower on several threads; numpy reads it when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from roofline.cli import show
     from roofline.compression.experiment.run import Plan, run
     from roofline.compression.report import verdict, write

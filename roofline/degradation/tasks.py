@@ -57,7 +57,7 @@ class Decay:
 def decay(task: str, guess: float = 0.0) -> Decay:
     """Return the decay of a task; SpecError names the nearest.
 
-    guess: share that a row at or below chance is held to keep; such rows are left out where it is 0.
+    guess: share that a row at or below chance is held to keep; 0 leaves such rows out.
     """
     if task not in TASKS:
         raise SpecError(f"no published decay of task {task!r}{did_you_mean(task, TASKS)}")

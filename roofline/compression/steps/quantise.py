@@ -19,7 +19,7 @@ GGUF = "gguf"
 _NAMES = {f.name for f in FORMATS}
 GROUPS = (32, 64, 128, 256)
 _UNMEASURED = (
-    "time in 2 and 3 bits goes by bytes: of such kernels few were measured, and MLC's on an A100 ran "
+    "time in 2 and 3 bits goes by bytes: few such kernels were measured, and MLC's on an A100 ran "
     "at .62 of the 4-bit tokens (arXiv 2308.13137)"
 )
 
