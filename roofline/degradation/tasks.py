@@ -54,8 +54,11 @@ class Decay:
 
 
 @cache
-def decay(task: str) -> Decay:
-    """Return the decay of a task; SpecError names the nearest."""
+def decay(task: str, guess: float = 0.0) -> Decay:
+    """Return the decay of a task; SpecError names the nearest.
+
+    guess: share that a row at or below chance is held to keep; 0 leaves such rows out.
+    """
     if task not in TASKS:
         raise SpecError(f"no published decay of task {task!r}{did_you_mean(task, TASKS)}")
     column, chance = TASKS[task]
@@ -66,7 +69,8 @@ def decay(task: str) -> Decay:
         for row in rows
         if row["A"] == "16"
     ]
-    nats, kept = np.array([(n, a / above) for n, a in points if 0 < n <= _MOST and a > 0]).T
+    told = [(n, max(a / above, guess)) for n, a in points if 0 < n <= _MOST]
+    nats, kept = np.array([point for point in told if point[1] > 0]).T
     kappa = float(-(nats @ np.log(kept)) / (nats @ nats))
     left = np.log(kept) + kappa * nats
     error = float(np.sqrt(left @ left / (len(nats) - 1) / (nats @ nats)))
