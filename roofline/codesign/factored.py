@@ -160,7 +160,7 @@ def factor(
     unit = device.processor(processor)
     inventory = weight_tensors(arch)
     resident = weight_bytes(arch, inventory) + cache_bytes(arch, workload)
-    memory = resident + activation_peak(arch, workload)
+    memory = resident + activation_peak(arch, workload.largest_pass())
     operators = present(arch)
 
     def passes(variant: Device) -> _Passes:
