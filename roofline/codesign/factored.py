@@ -144,7 +144,7 @@ class Factored:
         for stretch in self.stretches:
             first = stretch.first.at(slower, starved, levels)
             last = stretch.last.at(slower, starved, levels)
-            seconds = seconds + sum_of_max(first, last, stretch.count).sum(axis=0)
+            seconds = seconds + sum_of_max(*first, *last, stretch.count).sum(axis=0)
         return seconds
 
 
