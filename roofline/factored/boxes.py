@@ -268,7 +268,7 @@ def _directions(each: Quantity) -> tuple[int, ...]:
     if each.name in ("negative", "invert", "logical_not"):
         return (-1,)
     lows = [i.low for i in each.inputs]
-    if each.name == "multiply" and min(lows) >= 0:
+    if each.name == "multiply" and lows[0] >= 0 and lows[1] >= 0:  # False of NaN
         return (1, 1)
     if each.name == "divide" and lows[0] >= 0 and lows[1] > 0:
         return (1, -1)
