@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -82,9 +82,18 @@ def sweep(
     method: Annotated[
         str,
         typer.Option(
-            help="exact (enumerate), nsga2 (pymoo), or auto: exact where that takes under a minute."
+            help="exact (enumerate), pruned (the same front, whole boxes of the space left out by "
+            "proof), nsga2 (pymoo), or auto: enumerate where that takes under a minute, else prune "
+            "for a minute."
         ),
     ] = "auto",
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop pruning after so long, and say how much hypervolume may be missing.",
+            min=0.1,
+        ),
+    ] = None,
     evaluations: Annotated[
         int, typer.Option(help="Candidates that nsga2 may evaluate.", min=100)
     ] = 100_000,
@@ -146,6 +155,8 @@ def sweep(
 
     `roofline sweep --device phone --space paper-grid --mix chat,summarise`
 
+    `roofline sweep --device phone --space wide-open --method pruned --max-seconds 20`
+
     `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
 
     Writes front.csv, front.parquet, figures, an interactive report.html, the architectures of the
@@ -192,6 +203,7 @@ def sweep(
             objectives=objectives,
             constraints={n: _limit_of(n, text) for n, text in limits.items() if text is not None},
             method=method,
+            max_seconds=max_seconds,
             evaluations=evaluations,
             seed=seed,
             ideal=ideal,
@@ -326,6 +338,8 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         f"{summary['decision']} On the front: the share of {summary['draws']:,} draws in which "
         f"none of {summary['contenders']:,} contenders beats the member. {summary['errors']}"
     )
+    if "pruning" in summary:
+        lines.insert(1, _say_pruning(summary))
     if "survival" in summary:
         lines.append(summary["survival"])
     if "nsga2_hypervolume_ratio" in summary:
@@ -344,3 +358,23 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     lines.append(f"Wrote {folder.path}/: open report.html.")
     for line in lines:
         show.note(line)
+
+
+def _say_pruning(summary: dict[str, Any]) -> str:
+    """Say what bounds left out, and what that leaves unknown."""
+    done = summary["pruning"]
+    said = (
+        f"Of {done['boxes']:,} boxes bounded, {done['dominated']:,} were dominated, "
+        f"{done['infeasible']:,} beyond memory and limits and {done['empty']:,} empty: "
+        f"{done['share_pruned']:.1%} of those finished. Judged one by one: "
+        f"{done['judged_points'] / done['points']:.4%} of the space's points."
+    )
+    if not done["open"]:
+        return f"{said} The front is proven exact."
+    missing = done["missing"]
+    whole = summary["hypervolume"]
+    bound = "an unknown share" if missing is None else f"at most {missing / whole:.2%}"
+    return (
+        f"{said} Stopped with {done['open']:,} boxes open: the front may lack {bound} of its "
+        "hypervolume, measured from its reference point."
+    )

@@ -157,7 +157,9 @@ class Boxes:
 
     def inside(self, boxes: Array) -> Array:
         """Return the choices of every point in some boxes that the rules allow, (N, axes)."""
-        ends = [(tree.low[row], tree.length[row]) for tree, row in zip(self.trees, boxes.T)]
+        ends = [
+            (tree.low[row], tree.length[row]) for tree, row in zip(self.trees, boxes.T, strict=True)
+        ]
         spans = np.stack([length for _, length in ends])
         counts = spans.prod(axis=0)
         box = np.repeat(np.arange(len(boxes)), counts)
@@ -266,7 +268,7 @@ def _directions(each: Quantity) -> tuple[int, ...]:
     if each.name in ("negative", "invert", "logical_not"):
         return (-1,)
     lows = [i.low for i in each.inputs]
-    if each.name == "multiply" and min(lows) >= 0:
+    if each.name == "multiply" and lows[0] >= 0 and lows[1] >= 0:  # False of NaN
         return (1, 1)
     if each.name == "divide" and lows[0] >= 0 and lows[1] > 0:
         return (1, -1)
@@ -320,7 +322,7 @@ def _bound(each: Quantity, which: int) -> Callable[..., Any]:
     return wider
 
 
-_BOOLEANS = {
+_BOOLEANS: dict[str, Callable[..., Any]] = {
     "logical_and": np.minimum,
     "bitwise_and": np.minimum,
     "logical_or": np.maximum,
@@ -338,7 +340,8 @@ def _value(each: Quantity, *inputs: Any) -> Any:
             return each.function(*inputs)
         if each.row is not None:
             return each.row[np.asarray(inputs[0]).astype(np.intp)]
-        return _BOOLEANS.get(each.name, getattr(np, each.name))(*inputs)
+        function: Callable[..., Any] = getattr(np, each.name)
+        return _BOOLEANS.get(each.name, function)(*inputs)
 
 
 def _inputs(each: Quantity) -> Sequence[Quantity]:

@@ -79,6 +79,13 @@ class SearchResult:
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def exact(self) -> bool:
+        """Whether it is proven that no candidate of the space beats a member."""
+        if self.pruning is not None:
+            return self.pruning.open == 0
+        return self.method == "exact"
+
     def reference(self) -> Array:
         """Return the point that the front's hypervolume is measured from by default."""
         return fronts.reference_point(self.points)

@@ -25,7 +25,7 @@ from roofline.search.objectives import Constraint, parse_objectives
 from roofline.search.problem import Evaluator, Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.run import SweepRun
-from roofline.search.search import PATIENCE, search, seconds_to_enumerate
+from roofline.search.search import PATIENCE, choose, search
 from roofline.search.uncertainty import Errors, assess, distance, own_intervals
 from roofline.search.verdict import add_confidence, add_survival
 from roofline.search.workload_spec import WorkloadSpec, held_whole, model_file
@@ -70,7 +70,7 @@ DIMENSIONS = {
 
 FORMAT_PARTS = ("weight", "kv", "activation")
 
-METHOD_NAMES = {"exact": "exact enumeration", "nsga2": "NSGA-II"}
+METHOD_NAMES = {"exact": "exact enumeration", "pruned": "pruning by bounds", "nsga2": "NSGA-II"}
 
 PACKAGES = ("roofline", "numpy", "pymoo", "moocore", "pydantic")
 
@@ -97,7 +97,9 @@ class Sweep(Spec):
     objectives: tuple[str, ...] = ("loss", "tpot")
     constraints: dict[str, str | float] = Field({})
     """Largest value of an objective, with its unit."""
-    method: Literal["auto", "exact", "nsga2"] = "auto"
+    method: Literal["auto", "exact", "pruned", "nsga2"] = "auto"
+    max_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """When a search by pruning stops though it is not done."""
     evaluations: int = Field(100_000, ge=1)
     seed: int = Field(0, ge=0)
     ideal: bool = False
@@ -152,6 +154,10 @@ class Sweep(Spec):
             self.calibrated()
         self.limits()
         self._check_laws()
+        if self.max_seconds is not None and self.method not in ("auto", "pruned"):
+            raise SpecError(
+                f"{self.method} runs to its end: max_seconds is of pruned", at=("max_seconds",)
+            )
         return self
 
     def _check_laws(self) -> None:
@@ -294,21 +300,11 @@ class Sweep(Spec):
         each other law; NSGA-II starts anew from its seed and so ends the same. Raises SpecError
         where no candidate meets the constraints.
         """
-        method: str = self.method
-        if method == "auto":
-            begun = checkpoint is not None and checkpoint.exists()
-            quick = begun or seconds_to_enumerate(problem) <= PATIENCE
-            method = "exact" if quick else "nsga2"
+        method = choose(problem, checkpoint=checkpoint) if self.method == "auto" else self.method
+        proven = "pruned" if method == "pruned" else "exact"
         results = {
-            name: search(
-                problem,
-                name,
-                evaluations=self.evaluations,
-                seed=self.seed,
-                progress=progress,
-                checkpoint=checkpoint if name == "exact" else None,
-            )
-            for name in (("exact", "nsga2") if self.certify else (method,))
+            name: self._search(problem, name, checkpoint, progress)
+            for name in ((proven, "nsga2") if self.certify else (method,))
         }
         result = results[method]
         if not len(result):
@@ -323,10 +319,12 @@ class Sweep(Spec):
             "hypervolume": result.hypervolume(),
             "hypervolume_reference": [float(x) for x in result.reference()],
         }
+        if result.pruning is not None:
+            summary["pruning"] = result.pruning.to_dict()
         if self.certify:
             evolved = results["nsga2"]
             summary["nsga2_evaluations"] = evolved.evaluated
-            summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(results["exact"])
+            summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(results[proven])
         others = self._under_other_laws(method, checkpoint, progress)
         return self._describe(problem, result, others, summary)
 
@@ -338,18 +336,25 @@ class Sweep(Spec):
         for number, law in enumerate(self.other_laws, 1):
             problem = self.problem(law)
             file = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
-            result = search(
-                problem,
-                method,
-                evaluations=self.evaluations,
-                seed=self.seed,
-                progress=progress,
-                checkpoint=file if method == "exact" else None,
-            )
+            result = self._search(problem, method, file, progress)
             if not len(result):
                 raise SpecError(f"under law {law.name!r}, {self._nothing_left(problem)}")
             found.append((problem, result))
         return found
+
+    def _search(
+        self, problem: Problem, method: str, checkpoint: Path | None, progress: Progress | None
+    ) -> SearchResult:
+        limit = PATIENCE if self.method == "auto" else None
+        return search(
+            problem,
+            method,
+            evaluations=self.evaluations,
+            seed=self.seed,
+            progress=progress,
+            checkpoint=None if method == "nsga2" else checkpoint,
+            max_seconds=limit if self.max_seconds is None else self.max_seconds,
+        )
 
     def _nothing_left(self, problem: Problem) -> str:
         """Say what no candidate meets, and the nearest that one does."""

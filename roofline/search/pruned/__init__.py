@@ -1,6 +1,7 @@
 """Exact fronts by proof: whole boxes of a space are left out by bounds that hold in all of it."""
 
+from roofline.search.pruned.divide import can_follow
 from roofline.search.pruned.pruning import prune
-from roofline.search.pruned.state import Pruning
+from roofline.search.pruned.state import Pruning, holds_boxes
 
-__all__ = ["Pruning", "prune"]
+__all__ = ["Pruning", "can_follow", "holds_boxes", "prune"]

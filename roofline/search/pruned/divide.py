@@ -59,7 +59,7 @@ class Divide:
             self.boxes = self._bounded()
             if self.boxes.cells <= MOST_HELD:
                 break
-        self.spread = np.empty(0)
+        self.spread: list[Array] = []
 
     def _bounded(self) -> Boxes:
         followed = self.followed
@@ -78,7 +78,7 @@ class Divide:
         return allowed, np.stack(found[:k], axis=1)
 
     def front_of(self, choices: Array) -> tuple[Array, Array]:
-        """Return the front of some candidates (N, axes), by their indices; what is allowed of it."""
+        """Return the front of some candidates (N, axes): their indices, and their objectives."""
         allowed, points = self.judge(choices)
         return self._exact(_undoubted(choices[allowed], points[allowed]))
 
@@ -97,7 +97,7 @@ class Divide:
         _, points = self.judge(choices)
         with np.errstate(all="ignore"):
             logs = np.log(points)
-            scale = np.nanmax(logs, axis=0) - np.nanmin(logs, axis=0)
+            scale = np.fmax.reduce(logs, axis=0) - np.fmin.reduce(logs, axis=0)
         scale = np.where(scale > 0, scale, 1.0)
         self.spread = []
         for axis, tree in enumerate(self.boxes.trees):
@@ -180,6 +180,15 @@ def _undoubted(choices: Array, points: Array) -> Array:
     What the tables say may differ from what the evaluator does in the last bit, which then decides.
     """
     return choices[~Shadow.of(points[non_dominated(points)]).hides(points)]
+
+
+def can_follow(problem: Problem) -> bool:
+    """Whether bounds of a problem can be proven: its formulas can be followed over the grid."""
+    try:
+        Followed.of(problem)
+    except TypeError:
+        return False
+    return True
 
 
 def _judge_some(problem: Problem) -> None:

@@ -19,7 +19,7 @@ from roofline.search.pruned.divide import Divide, Found
 from roofline.search.pruned.shadow import Shadow
 from roofline.search.pruned.state import Pruning, State
 from roofline.search.result import SearchResult
-from roofline.search.workers import cores, spread
+from roofline.search.workers import Submit, cores, spread
 from spec_files import SpecError
 
 Array = np.ndarray
@@ -123,67 +123,31 @@ def prune(
     if path and path.exists():
         state = State.load(path, fingerprint)
     else:
-        keys, points = _first_front(divide)
-        boxes = divide.boxes.whole()
-        lows = np.full((1, len(problem.objectives)), -np.inf)
-        size = float(problem.space.size)
-        state = State(fingerprint, boxes, lows, keys, points, Pruning(points=size))
+        state = State.start(fingerprint, divide.boxes.whole(), *_first_front(divide))
     divide.lean(_typical(problem, state.keys))
-    before, saved = state.seconds, began
-    waiting = _Open(len(problem.space.shape), len(problem.objectives))
-    waiting.add(state.boxes, state.lows, state.points)
-    running: deque[tuple[Array, Array, Future[Found]]] = deque()
-
-    def now() -> State:
-        boxes, lows = waiting.all()
-        held = [(b, l) for b, l, _ in running]
-        return replace(
-            state,
-            boxes=np.concatenate([boxes, *(b for b, _ in held)]),
-            lows=np.concatenate([lows, *(l for _, l in held)]),
-            seconds=before + time.perf_counter() - began,
-        )
-
+    search = _Search(divide, state, began)
+    saved = began
     workers = workers or cores()
-    done = 0.0
-    with _saved(path, now), spread(divide.batch, workers) as submit:
+    with _saved(path, search), spread(divide.batch, workers) as submit:
         while True:
             late = max_seconds is not None and time.perf_counter() - began > max_seconds
-            while not late and len(running) < 2 * workers and waiting.count:
-                boxes, lows = waiting.take(BATCH)
-                left = ~Shadow.of(state.points).hides(lows)
-                gone = int((~left).sum())
-                counts = state.counts + Pruning(dominated=gone)
-                done += float(divide.boxes.points(boxes[~left]).sum())
-                state = replace(state, counts=counts)
-                if left.any():
-                    boxes, lows = boxes[left], lows[left]
-                    running.append((boxes, lows, submit(boxes, state.points)))
-            if not running:
+            while not late and len(search.running) < 2 * workers and search.open.count:
+                search.start(submit)
+            if not search.running:
                 break
-            boxes, lows, future = running[0]
-            found = future.result()
-            running.popleft()
-            keys, points = state.keys, state.points
-            if len(found.keys):
-                keys, points = merge([(keys, points), (found.keys, found.points)])
-            state = replace(
-                state,
-                keys=keys,
-                points=points,
-                counts=state.counts + found.counts,
-                evaluated=state.evaluated + found.evaluated,
-                feasible=state.feasible + found.feasible,
-            )
-            waiting.add(found.boxes, found.lows, points)
+            search.finish()
             if path and time.perf_counter() - saved >= checkpoint_every:
-                now().save(path)
+                search.now().save(path)
                 saved = time.perf_counter()
             if progress:
-                done += float(divide.boxes.points(boxes).sum() - divide.boxes.points(found.boxes).sum())
-                progress(min(int(done), problem.space.size), problem.space.size)
-    state = now()
-    pruning = replace(state.counts, open=len(state.boxes), missing=state.missing())
+                progress(int(problem.space.size - search.left), problem.space.size)
+    state = search.now()
+    pruning = replace(
+        state.counts,
+        open=len(state.boxes),
+        points=float(problem.space.size),
+        missing=state.missing(),
+    )
     return SearchResult.of(
         problem,
         state.keys,
@@ -194,6 +158,62 @@ def prune(
         method="pruned",
         pruning=pruning,
     )
+
+
+class _Search:
+    """A search under way: what is found, what is open, and what the workers have.
+
+    left: points of the grid in boxes that are open or with a worker.
+    """
+
+    def __init__(self, divide: Divide, state: State, began: float):
+        self.divide, self.state = divide, state
+        self.began = began - state.seconds
+        self.open = _Open(state.boxes.shape[1], state.points.shape[1])
+        self.open.add(state.boxes, state.lows, state.points)
+        self.running: deque[tuple[Array, Array, Future[Found]]] = deque()
+        self.left = self._points(state.boxes)
+
+    def _points(self, boxes: Array) -> float:
+        return float(self.divide.boxes.points(boxes).sum())
+
+    def start(self, submit: Submit) -> None:
+        """Hand a batch of open boxes to a worker, without those that are dominated by now."""
+        boxes, lows = self.open.take(BATCH)
+        hidden = Shadow.of(self.state.points).hides(lows)
+        self.left -= self._points(boxes[hidden])
+        counts = self.state.counts + Pruning(dominated=int(hidden.sum()))
+        self.state = replace(self.state, counts=counts)
+        boxes, lows = boxes[~hidden], lows[~hidden]
+        if len(boxes):
+            self.running.append((boxes, lows, submit(boxes, self.state.points)))
+
+    def finish(self) -> None:
+        """Wait for the oldest batch, and take in what came of it."""
+        state, (boxes, _, future) = self.state, self.running[0]
+        found = future.result()
+        self.running.popleft()
+        keys, points = merge([(state.keys, state.points), (found.keys, found.points)])
+        self.state = replace(
+            state,
+            keys=keys,
+            points=points,
+            counts=state.counts + found.counts,
+            evaluated=state.evaluated + found.evaluated,
+            feasible=state.feasible + found.feasible,
+        )
+        self.open.add(found.boxes, found.lows, points)
+        self.left += self._points(found.boxes) - self._points(boxes)
+
+    def now(self) -> State:
+        """Return the state that another run would go on from."""
+        boxes, lows = self.open.all()
+        return replace(
+            self.state,
+            boxes=np.concatenate([boxes, *(given for given, _, _ in self.running)]),
+            lows=np.concatenate([lows, *(given for _, given, _ in self.running)]),
+            seconds=time.perf_counter() - self.began,
+        )
 
 
 def _first_front(divide: Divide) -> tuple[Array, Array]:
@@ -223,10 +243,10 @@ def _typical(problem: Problem, keys: Array) -> Array:
 
 
 @contextmanager
-def _saved(path: Path | None, state: Callable[[], State]) -> Iterator[None]:
+def _saved(path: Path | None, search: _Search) -> Iterator[None]:
     """Save the state at the end, however the end comes."""
     try:
         yield
     finally:
         if path:
-            state().save(path)
+            search.now().save(path)

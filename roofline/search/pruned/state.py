@@ -72,6 +72,12 @@ class State:
     seconds: float = 0.0
 
     @classmethod
+    def start(cls, fingerprint: str, whole: Array, keys: Array, points: Array) -> State:
+        """Return the state in which all is open, with a first front."""
+        lows = np.full((1, points.shape[1]), -np.inf)
+        return cls(fingerprint, whole, lows, keys, points)
+
+    @classmethod
     def load(cls, path: Path, fingerprint: str) -> State:
         """Read a state; SpecError if it belongs to another problem or is no state at all."""
         try:
@@ -89,7 +95,9 @@ class State:
                 **read,
             )
         except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as broken:
-            raise SpecError(f"{path}: not the checkpoint of a search by pruning ({broken})") from None
+            raise SpecError(
+                f"{path}: not the checkpoint of a search by pruning ({broken})"
+            ) from None
         if state.fingerprint != fingerprint:
             raise SpecError(
                 f"{path}: a checkpoint of another search; space, device, workload, law, objectives "
@@ -115,3 +123,12 @@ class State:
         best = np.concatenate([self.points, np.nan_to_num(self.lows, nan=-np.inf)])
         best = best[fronts.non_dominated(best)]
         return fronts.hypervolume(best, reference) - fronts.hypervolume(self.points, reference)
+
+
+def holds_boxes(path: Path) -> bool:
+    """Whether a checkpoint is of a search by pruning."""
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            return "boxes" in saved.files
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return False
