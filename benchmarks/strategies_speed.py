@@ -1,6 +1,6 @@
 """How long a full plan takes: 20 models x 4 formats x all strategies x up to 64 answers, a device.
 
-    python benchmarks/strategies_speed.py [--device phone]
+python benchmarks/strategies_speed.py [--device phone]
 """
 
 import argparse
