@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from roofline.strategies.task import Task
     from roofline.strategies.verifier import Verifier
 
-strategies = typer.Typer(
-    invoke_without_command=True,
-    help="Plan test-time compute: model, format, strategy and answers within limits; `fit` curves.",
-)
+strategies = typer.Typer(invoke_without_command=True)
 
 FORMATS = ("fp16", "int8", "int4-g128", "q4_k_m")
 
