@@ -17,7 +17,7 @@ import numpy as np
 
 from roofline.graphs.files import sentence
 from roofline.graphs.graph import ABSENT, ASSISTANT, FUSER, Graphs, stack
-from roofline.graphs.search.agent import Proposal, has_node, is_known, outwards, usefulness
+from roofline.graphs.search.agent import Proposal, has_node, is_allowed, outwards, usefulness
 
 if TYPE_CHECKING:
     from roofline.graphs.problem import Problem
@@ -58,7 +58,7 @@ class Rules:
             if kind not in by_kind:
                 continue
             said = sentence(graph, state.problem.pool)
-            if said not in state.seen and said not in found and is_known(graph, state.problem):
+            if said not in state.seen and said not in found and is_allowed(graph, state.problem):
                 by_kind[kind].append(graph)
                 found.add(said)
         order = self._ranked(state)
