@@ -17,7 +17,7 @@ import numpy as np
 
 from roofline.graphs.files import sentence
 from roofline.graphs.graph import ABSENT, ASSISTANT, FUSER, Graphs, stack
-from roofline.graphs.search.agent import Proposal, has_node, is_known, outwards, usefulness
+from roofline.graphs.search.agent import Proposal, has_node, is_allowed, outwards, usefulness
 
 if TYPE_CHECKING:
     from roofline.graphs.problem import Problem
@@ -41,12 +41,13 @@ class Rules:
     """The rule-based proposer.
 
     kinds: of moves that it makes. tried: moves in the order made, by a graph's line, with the score
-    that was to beat.
+    that was to beat. heard: scores, by a graph's line.
     """
 
     name: str = "rules"
     kinds: tuple[str, ...] = KINDS
     tried: dict[str, tuple[str, float]] = field(default_factory=dict)
+    heard: dict[str, float] = field(default_factory=dict)
 
     def propose(self, state: State, rng: np.random.Generator) -> Proposal:
         """Return rewritings of the best graph, the likeliest kinds of move first."""
@@ -57,7 +58,7 @@ class Rules:
             if kind not in by_kind:
                 continue
             said = sentence(graph, state.problem.pool)
-            if said not in state.seen and said not in found and is_known(graph, state.problem):
+            if said not in state.seen and said not in found and is_allowed(graph, state.problem):
                 by_kind[kind].append(graph)
                 found.add(said)
         order = self._ranked(state)
@@ -74,13 +75,12 @@ class Rules:
     def _ranked(self, state: State) -> list[str]:
         """Kinds of moves, those that raised the score most often first."""
         wins, tries = Counter[str](), Counter[str]()
-        heard = {}
-        for each in state.rounds:
-            for row, score in enumerate(each.scores):
-                heard[sentence(each.graphs, state.problem.pool, row)] = score
+        last = state.rounds[-1]
+        for row, score in enumerate(last.scores):
+            self.heard.setdefault(sentence(last.graphs, state.problem.pool, row), float(score))
         for said, (kind, bar) in self.tried.items():
             tries[kind] += 1
-            wins[kind] += bool(heard.get(said, -np.inf) > bar)
+            wins[kind] += self.heard.get(said, -np.inf) > bar
         odds = {kind: (wins[kind] + 1) / (tries[kind] + 2) for kind in self.kinds}
         return sorted(self.kinds, key=lambda kind: (-odds[kind], self.kinds.index(kind)))
 
