@@ -48,7 +48,7 @@ def write_report(folder: Path, device: str) -> list[Path]:
 
     from arch_space.library import load_model
     from hardware_specs import load_device
-    from roofline.budgets.folder import save_figure, write_text
+    from roofline.budgets.folder import FIGURE_DPI, write_text
     from roofline.diffusion.evidence import fitted_pass_seconds, hold, vote_costs
     from roofline.diffusion.intensity import break_even_map, intensity_of
     from roofline.diffusion.published import voting_table
@@ -92,7 +92,8 @@ def write_report(folder: Path, device: str) -> list[Path]:
         raise SpecError(f"--out: {folder} is a file; name a folder") from None
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=False, float_format="%.6g"))
-    save_figure(break_even_figure(maps, marks, "LLaDA 8B"), folder, "break-even")
+    figure = break_even_figure(maps, marks, "LLaDA 8B")
+    figure.savefig(folder / "break-even.png", dpi=FIGURE_DPI)
     alone = {name: _one_text(small, profile, name) for name in votes}
     text = report(held, votes, profile, tables, alone)
     write_text(folder / "README.md", text)
