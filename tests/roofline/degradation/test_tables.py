@@ -70,7 +70,7 @@ def test_intervals_of_types_on_other_models_hold_nine_of_ten():
 
 
 def test_unknown_types_name_the_nearest():
-    with pytest.raises(SpecError, match="'q4_k'.*nearest is 'q4_k_s'"):
+    with pytest.raises(SpecError, match=r"'q4_k'.*nearest is 'q4_k_s'"):
         gguf.gguf("q4_k", 8, 15)
     with pytest.raises(SpecError, match="q8_0 was not measured with an importance matrix"):
         gguf.gguf("q8_0", 8, 15, imatrix=True)
@@ -92,7 +92,7 @@ def test_pruning_reads_its_rows_back(method, pattern, size, dense, after):
 
 
 def test_pruning_refuses_what_no_table_has():
-    with pytest.raises(SpecError, match="'0.7'; known: 0.5, 4:8, 2:4"):
+    with pytest.raises(SpecError, match=r"'0\.7'; known: 0\.5, 4:8, 2:4"):
         pruning.pruned("wanda", "0.7", 7)
     with pytest.raises(SpecError, match="'wandda'; nearest is 'wanda'"):
         pruning.pruned("wandda", "2:4", 7)
