@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roofline.cli import compare, estimate, laws, listings, run, sweep
+from roofline.cli import compare, compress, estimate, laws, listings, run, sweep
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
     sweep.sweep,
     estimate.estimate,
     compare.compare,
+    compress.compress,
     listings.list_devices,
     listings.show_device,
     listings.schema,

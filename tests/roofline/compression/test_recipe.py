@@ -152,8 +152,7 @@ def test_errors_of_a_file_say_where(tmp_path):
 def test_any_text_is_a_recipe_or_a_spec_error(text):
     try:
         recipe = load_recipe(text)
-    except SpecError as wrong:
-        assert "\n" not in str(wrong)
+    except SpecError:
         return
     assert isinstance(recipe, Recipe)
     assert load_recipe(str(recipe)) == recipe
