@@ -114,6 +114,14 @@ def test_accuracy_by_hand():
     nats = log(6.5 / 6.1)
     assert found.accuracy(0.799, nats) == pytest.approx(0.5 + 0.299 * exp(-found.kappa * nats))
     assert found.accuracy(0.799, nats) == pytest.approx(0.784, abs=0.01)
+    least, most = found.ends(nats, nats, nats)
+    assert least < found.kept(nats) < most <= 1
+    assert found.ends(nats, 0.5 * nats, 2 * nats)[0] < least
+    # GPTQ, AWQ and RTN at 4 bits on PIQA: 78.4, 79.1 and 76.6 of 79.9, at ln of 6.5, 6.6, 8.5 / 6.1
+    for perplexity, accuracy in ((6.5, 0.784), (6.6, 0.791), (8.5, 0.766)):
+        lost = log(perplexity / 6.1)
+        low, high = found.ends(lost, lost, lost)
+        assert low < (accuracy - 0.5) / 0.299 < high
     assert found.kept(0.0) == 1
     assert found.kept(-0.1) == 1
     with pytest.raises(SpecError, match="nearest is 'piqa'"):
