@@ -10,6 +10,7 @@ import pytest
 
 from roofline.cli import codesign, compare, estimate, laws, listings, run, sweep
 from roofline.cli import compare, estimate, graph, laws, listings, run, sweep
+from roofline.cli import compare, compress, estimate, laws, listings, run, sweep
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
@@ -17,6 +18,7 @@ COMMANDS = (
     estimate.estimate,
     compare.compare,
     codesign.codesign,
+    compress.compress,
     listings.list_devices,
     listings.show_device,
     listings.schema,

@@ -171,7 +171,7 @@ def experiment_figure(result: Result) -> Figure:
             axes.set_title(f"A scale a group of {group}" if group else "A scale a row")
             axes.set_yscale("log")
         panels[0].set_ylabel("loss given up, nats a character")
-        panels[0].legend(loc="upper left")
+        panels[0].legend(loc="upper left", title="bars: two standard errors")
     return figure
 
 
@@ -186,7 +186,7 @@ def holdout_figure() -> Figure:
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(4.6, 4.0), layout="constrained")
         axes = figure.add_subplot()
-        ends = np.array([0.012, 1.3])
+        ends = np.array([0.012, 1.7])
         axes.fill_between(ends, ends / 1.5, ends * 1.5, color=FAINT, alpha=0.4, linewidth=0)
         axes.plot(ends, ends, color=GREY, lw=0.8)
         for name, colour in colours.items():

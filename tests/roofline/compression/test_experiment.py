@@ -81,7 +81,7 @@ def test_the_text_has_its_structure():
 
 
 def test_a_small_run_learns_and_rounding_takes_from_it():
-    plan = Plan(60, 32, characters=20_000, held_out=1000, seeds=2, tuning_seeds=1, width=16)
+    plan = Plan(60, 32, characters=20_000, held_out=1000, seeds=2, tuning_seeds=1, width=32)
     told = []
     result = run(plan, told.append)
     assert (result.given_up == run(plan).given_up).all()

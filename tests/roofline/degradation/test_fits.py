@@ -1,7 +1,7 @@
 """Fits of quantisation held against coefficients that others fitted, and against plain algebra.
 
 Coefficients: a fit of the same tables by other hands (least squares on ln dNLL, b the stored bits
-with 32 bits of scale and zero point a group), printed to two decimals: GPTQ 3.46 - 1.60 b + .09 ln N
+with 32 bits of scale and zero point a group), to two decimals: GPTQ 3.46 - 1.60 b + .09 ln N
 - .54 [g128], sd .16, 28 points; RTN 5.65 - 1.95 b - .89; AWQ 5.54 - 1.95 b - .09 ln N - .95;
 OmniQuant 2.12 - 1.47 b + .13 ln N - .16; llama.cpp 2.73 - 1.24 bits a weight, sd .36.
 """
