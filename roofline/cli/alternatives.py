@@ -137,15 +137,17 @@ def show_lengths(lengths: DraftLengths, workload: Workload) -> None:
 
 
 def chosen_length(
-    text: str, arch: Architectures, device: Device, workload: Workload, **options: Any
+    text: str | None, arch: Architectures, device: Device, workload: Workload, **options: Any
 ) -> tuple[Workload, DraftLengths | None]:
     """Return the workload with its draft length: the number that was given, or the best."""
     from roofline.engine.draft_length import best_draft_length
     from spec_files import SpecError
 
+    if text is None:
+        return workload, None
+    if workload.draft is None:
+        raise SpecError("--draft-length: there is no draft; write --draft, too")
     if text == "best":
-        if workload.draft is None:
-            raise SpecError("--draft-length best: there is no draft; write --draft, too")
         lengths = best_draft_length(arch, device, workload, **options)
         # Where no draft pays, the shortest shows by how much it does not.
         return replace(workload, draft_length=max(1, int(lengths.best[0]))), lengths

@@ -36,7 +36,7 @@ def estimate(
     prefill_chunk: options.PrefillChunk = 0,
     draft: options.Draft = None,
     acceptance: options.Acceptance = None,
-    draft_length: options.DraftLength = "4",
+    draft_length: options.DraftLength = None,
     weights: options.Weights = None,
     embedding: options.Embedding = None,
     kv: options.Kv = None,

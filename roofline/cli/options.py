@@ -54,7 +54,8 @@ Acceptance = Annotated[
     typer.Option(help="Share of drafted tokens that are accepted.", metavar="SHARE"),
 ]
 DraftLength = Annotated[
-    str, typer.Option(help="Tokens drafted a round, or best.", metavar="TOKENS|best")
+    str | None,
+    typer.Option(help="Tokens drafted a round, 4 if not given; or best.", metavar="TOKENS|best"),
 ]
 Prompt = Annotated[int, typer.Option(help="Prompt tokens.", metavar="TOKENS")]
 Generate = Annotated[int, typer.Option(help="Tokens to generate.", metavar="TOKENS")]

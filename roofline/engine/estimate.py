@@ -354,8 +354,8 @@ def _placed(
             name: np.where(chosen, column, columns.get(name, column))
             for name, column in here.items()
         }
-        if breakdown and chosen.all():
-            rows = _rows(*phases, len(arch))
+        if breakdown:
+            rows = _choose(chosen, _rows(*phases, len(arch)), rows)
     return Estimate(
         **columns,
         **_joint_provenance(device, options, np.unique(picked), ideal),
@@ -364,6 +364,25 @@ def _placed(
         placement=picked,
         placements=options,
     )
+
+
+def _choose(
+    chosen: Array, these: tuple[OperatorEstimate, ...], others: tuple[OperatorEstimate, ...]
+) -> tuple[OperatorEstimate, ...]:
+    """Take the operators of the chosen candidates from these, of the rest from the others."""
+    if chosen.all():
+        return these
+    found = [{(row.phase, row.name): row for row in rows} for rows in (these, others)]
+    joined = []
+    for phase, name in product(("prefill", "decode"), ROWS):
+        pair = [rows.get((phase, name)) for rows in found]
+        if any(pair):
+            columns = {
+                field: np.where(chosen, *(getattr(row, field) if row else 0.0 for row in pair))
+                for field in OPERATOR_ARRAYS
+            }
+            joined.append(OperatorEstimate(name, phase, **columns))
+    return tuple(joined)
 
 
 def _joint_provenance(

@@ -33,6 +33,8 @@ PARTS = ("prefill", "decode", "head", "experts")
 BEST = "best"
 CRITERIA = ("ttft", "tpot", "latency", "energy")
 """What a best placement has the least of."""
+_EQUAL = 1e-12
+"""Sums of the same parts in another order differ by less than this share."""
 HAND_OVER = "hand_over"
 """Name of the row of hand-overs between processors."""
 
@@ -233,6 +235,9 @@ class Board:
 
     def phase(self, name: PhaseName, placement: Placement) -> Phase:
         """Return one phase under a placement."""
+        return reduce(add, self._parts(name, placement))
+
+    def _parts(self, name: PhaseName, placement: Placement) -> list[Phase]:
         found = [
             self._part(name, "body", placement.on(name)),
             self._part(name, "head", placement.on(name, "head")),
@@ -241,7 +246,7 @@ class Board:
             found.append(self._part(name, "experts", placement.on(name, "experts")))
         if self.device.hand_over_seconds and not self.ideal:
             found.append(self._handing(name, placement))
-        return reduce(add, found)
+        return found
 
     def whole(self, name: PhaseName, processor: str) -> Phase:
         """Return one phase with all its operators on one processor."""
@@ -300,33 +305,39 @@ class Board:
     ) -> Array:
         """Return the index of the best option of each candidate, (N,): exact enumeration.
 
-        prefer: what is least, one of CRITERIA. Options that fit in memory go before those that do
-        not; of equal ones the first. memory: (N,) bytes with one copy of the weights.
+        prefer: what is least, one of CRITERIA; of equal ones what has the least latency, of those
+        the first. Options that fit in memory go before those that do not. memory: (N,) bytes with
+        one copy of the weights.
         """
         shape = (len(self.arch),)
-        least = np.full(shape, np.inf)
+        least, soonest = np.full(shape, np.inf), np.full(shape, np.inf)
         fitting = np.zeros(shape, dtype=bool)
         picked = np.zeros(shape, dtype=np.intp)
         for index, option in enumerate(options):
-            value = self._criterion(option, prefer)
-            value = np.where(np.isnan(value), np.inf, value)
+            value, latency = self._criteria(option, prefer)
             fits = memory + self.weight_copies(option) <= usable
-            better = (fits & ~fitting) | ((fits == fitting) & (value < least * (1 - 1e-12)))
-            least = np.where(better, value, least)
+            less, equal = value < least * (1 - _EQUAL), value <= least * (1 + _EQUAL)
+            better = less | (equal & (latency < soonest * (1 - _EQUAL)))
+            better = (fits & ~fitting) | ((fits == fitting) & better)
+            least, soonest = np.where(better, value, least), np.where(better, latency, soonest)
             picked = np.where(better, index, picked)
             fitting = fitting | fits
         return picked
 
-    def _criterion(self, option: Placement, prefer: str) -> Array:
-        if prefer == "ttft":
-            return self.phase("prefill", option).seconds
-        decode = self.phase("decode", option)
-        if prefer == "tpot":
-            return decode.seconds
-        prefill = self.phase("prefill", option)
-        if prefer == "energy":
-            return prefill.joules + decode.joules
-        return prefill.seconds + decode.seconds
+    def _criteria(self, option: Placement, prefer: str) -> tuple[Array, Array]:
+        """Return what is preferred and the latency, infinite where not known."""
+        prefill, decode = self._sum("prefill", option), self._sum("decode", option)
+        found = {"ttft": prefill[0], "tpot": decode[0], "energy": prefill[1] + decode[1]}
+        latency = prefill[0] + decode[0]
+        value = found.get(prefer, latency)
+        return np.where(np.isnan(value), np.inf, value), latency
+
+    def _sum(self, name: PhaseName, option: Placement) -> tuple[Array, Array]:
+        """Return seconds and joules of a phase, without all the rest."""
+        parts = self._parts(name, option)
+        return reduce(add, [part.seconds for part in parts]), reduce(
+            add, [part.joules for part in parts]
+        )
 
     def _handing(self, name: PhaseName, placement: Placement) -> Phase:
         each, passes = self.hand_overs(name, placement)
