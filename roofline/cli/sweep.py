@@ -69,13 +69,19 @@ def sweep(
     method: Annotated[
         str,
         typer.Option(
-            help="exact (enumerate), nsga2 (pymoo), or auto: exact where that takes under a minute."
+            help="exact (every candidate), nsga2 or nsga3 (pymoo, and a walk along the front), or "
+            "auto: exact where that takes under a minute, else nsga2."
         ),
     ] = "auto",
     evaluations: Annotated[
-        int, typer.Option(help="Candidates that nsga2 may evaluate.", min=100)
+        int,
+        typer.Option(
+            help="Candidates that nsga2 and nsga3 may evaluate; they end earlier where the "
+            "hypervolume grows no more.",
+            min=100,
+        ),
     ] = 100_000,
-    seed: Annotated[int, typer.Option(help="Seed of nsga2.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of nsga2 and nsga3.", min=0)] = 0,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,7 +99,8 @@ def sweep(
         bool,
         typer.Option(
             "--certify",
-            help="Search by both methods; report NSGA-II's share of the exact hypervolume.",
+            help="Search exactly and by NSGA-II (or the method given); report its share of the "
+            "exact hypervolume.",
         ),
     ] = False,
     out: Annotated[
@@ -242,6 +249,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     """Print the front in a few rows, what to train, and what a reader must know."""
     from roofline.cli import show
     from roofline.report.points import NATS, brief, percent
+    from roofline.search.evolution import ALGORITHMS
     from roofline.search.sweep import COLUMNS, DIMENSIONS
 
     front, summary = run.front, run.summary
@@ -296,12 +304,13 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     )
     if "survival" in summary:
         lines.append(summary["survival"])
-    if "nsga2_hypervolume_ratio" in summary:
-        lines.insert(
-            1,
-            f"NSGA-II reaches {summary['nsga2_hypervolume_ratio']:.2%} of the exact hypervolume "
-            f"with {summary['nsga2_evaluations']:,} evaluations.",
-        )
+    for name, title in ALGORITHMS.items():
+        if f"{name}_hypervolume_ratio" in summary:
+            lines.insert(
+                1,
+                f"{title} reaches {summary[f'{name}_hypervolume_ratio']:.2%} of the exact "
+                f"hypervolume with {summary[f'{name}_evaluations']:,} evaluations.",
+            )
     if not front["in_range"].all():
         outside = int((~front["in_range"]).sum())
         lines.append(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,11 +10,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from arch_space.grid import blocks
+from roofline.search.checkpoints import read_checkpoint, write_checkpoint
 from roofline.search.followed import Followed
 from roofline.search.fronts import merge, non_dominated, sieve, strongest
 from roofline.search.problem import Problem
@@ -56,19 +54,19 @@ class State:
     @classmethod
     def load(cls, path: Path, fingerprint: str) -> State:
         """Read a state; SpecError if it belongs to another problem or is no state at all."""
+        saved = read_checkpoint(path)
         try:
-            with np.load(path, allow_pickle=False) as saved:
-                state = cls(
-                    str(saved["fingerprint"]),
-                    int(saved["next"]),
-                    saved["keys"],
-                    saved["points"],
-                    int(saved["evaluated"]),
-                    int(saved["feasible"]),
-                    float(saved["seconds"]),
-                )
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as broken:
-            raise SpecError(f"{path}: not the checkpoint of a search ({broken})") from None
+            state = cls(
+                str(saved["fingerprint"]),
+                int(saved["next"]),
+                saved["keys"],
+                saved["points"],
+                int(saved["evaluated"]),
+                int(saved["feasible"]),
+                float(saved["seconds"]),
+            )
+        except (KeyError, TypeError, ValueError) as broken:
+            raise SpecError(f"{path}: not the checkpoint of an exact search ({broken})") from None
         if state.fingerprint != fingerprint:
             raise SpecError(
                 f"{path}: a checkpoint of another search; space, device, workload, law, objectives "
@@ -77,16 +75,8 @@ class State:
         return state
 
     def save(self, path: Path) -> None:
-        """Write the state so that a reader sees the old file or the new one, never half of one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **vars(self))
-            os.replace(draft, path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        """Write the state, whole or not at all."""
+        write_checkpoint(path, vars(self))
 
 
 @dataclass(frozen=True, eq=False)

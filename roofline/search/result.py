@@ -26,7 +26,7 @@ class SearchResult:
     indices: (M,) points of the space. points: (M, k) objectives, in SI units. quantities: every
     column of the evaluator, (M,). in_range: (M,) the law's data reach the candidate. evaluated,
     feasible: how many candidates were judged and allowed. valid: how many the space has. method:
-    exact or nsga2.
+    exact, nsga2 or nsga3.
     """
 
     indices: Array

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from roofline.search.checkpoints import checkpointed_method
 from roofline.search.enumeration import enumerate_exactly
-from roofline.search.evolution import evolve
+from roofline.search.evolution import ALGORITHMS, evolve
 from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
 from roofline.search.workers import cores
 from spec_files import SpecError, did_you_mean
 
-METHODS = ("auto", "exact", "nsga2")
+METHODS = ("auto", "exact", *ALGORITHMS)
 PATIENCE = 60.0
 """Seconds that an exact search may take before `auto` turns to NSGA-II."""
 _SAMPLE = 2**14
@@ -31,19 +32,35 @@ def search(
 ) -> SearchResult:
     """Return the Pareto front of a problem.
 
-    method: `exact` judges every candidate; `nsga2` spends a number of evaluations, repeatably for a
-    seed; `auto` measures the rate on a sample and is exact where that takes less than a minute, or
-    where a checkpoint is asked for, which only the exact search has.
-    workers: of the exact search. progress: called with how much is done of how much.
+    method: `exact` judges every candidate; `nsga2` and `nsga3` spend a number of evaluations,
+    repeatably for a seed; `auto` goes on with the method whose checkpoint there is, or measures the
+    rate on a sample, and is exact where that takes less than a minute and NSGA-II elsewhere.
+    workers: of the exact search. progress: called with how much is done of how much. checkpoint: a
+    file that the search continues from, if it is there, and that it writes.
     """
     if method not in METHODS:
         raise SpecError(f"unknown search method {method!r}{did_you_mean(method, METHODS)}")
     if method == "auto":
-        affordable = seconds_to_enumerate(problem, workers) <= PATIENCE
-        method = "exact" if affordable or checkpoint else "nsga2"
+        method = choose_method(problem, checkpoint, workers)
     if method == "exact":
         return enumerate_exactly(problem, workers=workers, progress=progress, checkpoint=checkpoint)
-    return evolve(problem, evaluations=evaluations, seed=seed, progress=progress)
+    return evolve(
+        problem,
+        algorithm=method,
+        evaluations=evaluations,
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+
+
+def choose_method(
+    problem: Problem, checkpoint: str | Path | None = None, workers: int | None = None
+) -> str:
+    """Return the method of a checkpoint, if there is one; else exact if quick, else NSGA-II."""
+    if checkpoint and Path(checkpoint).exists():
+        return checkpointed_method(Path(checkpoint))
+    return "exact" if seconds_to_enumerate(problem, workers) <= PATIENCE else "nsga2"
 
 
 def seconds_to_enumerate(problem: Problem, workers: int | None = None) -> float:

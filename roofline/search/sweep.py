@@ -18,11 +18,12 @@ from hardware_specs import Device
 from roofline.efficiency.calibrated import calibrated
 from roofline.engine import BOUNDS, Estimate, estimate
 from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
+from roofline.search.evolution import ALGORITHMS
 from roofline.search.objectives import Constraint, parse_objectives
 from roofline.search.problem import Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.run import SweepRun
-from roofline.search.search import PATIENCE, search, seconds_to_enumerate
+from roofline.search.search import choose_method, search
 from roofline.search.uncertainty import Errors, assess, distance, own_intervals
 from roofline.search.verdict import add_confidence, add_survival
 from roofline.workload import Workload
@@ -67,7 +68,9 @@ DIMENSIONS = {
 
 FORMAT_PARTS = ("weight", "kv", "activation")
 
-METHOD_NAMES = {"exact": "exact enumeration", "nsga2": "NSGA-II"}
+METHOD_NAMES = {"exact": "exact enumeration"} | {
+    name: f"{title} and a walk along its front" for name, title in ALGORITHMS.items()
+}
 
 PACKAGES = ("roofline", "numpy", "pymoo", "moocore", "pydantic")
 
@@ -108,14 +111,15 @@ class Sweep(Spec):
     objectives: tuple[str, ...] = ("loss", "tpot")
     constraints: dict[str, str | float] = Field({})
     """Largest value of an objective, with its unit."""
-    method: Literal["auto", "exact", "nsga2"] = "auto"
+    method: Literal["auto", "exact", "nsga2", "nsga3"] = "auto"
     evaluations: int = Field(100_000, ge=1)
     seed: int = Field(0, ge=0)
     ideal: bool = False
     in_range_only: bool = False
     """Leave out candidates beyond the data that the law was fitted on."""
     certify: bool = False
-    """Also search by the other method, and report what share of the hypervolume NSGA-II reaches."""
+    """Also search by the other method, exact or NSGA-II, and report the share of the exact
+    hypervolume that the heuristic one reaches."""
     all_candidates: bool = False
     """Also write every candidate of the space."""
     references: tuple[ReferenceModel, ...] = ()
@@ -278,15 +282,15 @@ class Sweep(Spec):
     ) -> SweepRun:
         """Search, and describe what is found.
 
-        checkpoint: file that an exact search continues from if it is there, and beside it one for
-        each other law; NSGA-II starts anew from its seed and so ends the same. Raises SpecError
-        where no candidate meets the constraints.
+        checkpoint: file that the search continues from if it is there, and beside it one for each
+        other law and for the other method; the front is the same as without interruption. Raises
+        SpecError where no candidate meets the constraints.
         """
         method: str = self.method
         if method == "auto":
-            begun = checkpoint is not None and checkpoint.exists()
-            quick = begun or seconds_to_enumerate(problem) <= PATIENCE
-            method = "exact" if quick else "nsga2"
+            method = choose_method(problem, checkpoint)
+        heuristic = "nsga2" if method == "exact" else method
+        beside = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-certify")
         results = {
             name: search(
                 problem,
@@ -294,9 +298,9 @@ class Sweep(Spec):
                 evaluations=self.evaluations,
                 seed=self.seed,
                 progress=progress,
-                checkpoint=checkpoint if name == "exact" else None,
+                checkpoint=checkpoint if name == method else beside,
             )
-            for name in (("exact", "nsga2") if self.certify else (method,))
+            for name in (("exact", heuristic) if self.certify else (method,))
         }
         result = results[method]
         if not len(result):
@@ -312,9 +316,9 @@ class Sweep(Spec):
             "hypervolume_reference": [float(x) for x in result.reference()],
         }
         if self.certify:
-            evolved = results["nsga2"]
-            summary["nsga2_evaluations"] = evolved.evaluated
-            summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(results["exact"])
+            evolved = results[heuristic]
+            summary[f"{heuristic}_evaluations"] = evolved.evaluated
+            summary[f"{heuristic}_hypervolume_ratio"] = evolved.hypervolume_ratio(results["exact"])
         others = self._under_other_laws(method, checkpoint, progress)
         return self._describe(problem, result, others, summary)
 
@@ -332,7 +336,7 @@ class Sweep(Spec):
                 evaluations=self.evaluations,
                 seed=self.seed,
                 progress=progress,
-                checkpoint=file if method == "exact" else None,
+                checkpoint=file,
             )
             if not len(result):
                 raise SpecError(f"under law {law.name!r}, {self._nothing_left(problem)}")
