@@ -17,7 +17,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -182,7 +181,7 @@ def main() -> int:
     print(
         f"a grid point with a full estimate and loss: {operations:.0f} operations, "
         f"{8 * looked_up:.0f} bytes of tables, {seconds * 1e9:.1f} ns on one core\n"
-        f"that is {reached / 1e9:.1f} G operations/s ({reached / one_by_one_limit:.0%} of what this "
+        f"that is {reached / 1e9:.1f} G operations/s ({reached / one_by_one_limit:.0%} of what a "
         f"core does one by one, {reached / vector_limit:.0%} of what it does in vectors) and "
         f"{8 * looked_up / seconds / 1e9:.0f} GB/s ({8 * looked_up / seconds / cache_limit:.0%} of "
         "what its cache gives)"

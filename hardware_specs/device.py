@@ -364,6 +364,8 @@ class Device(Spec):
     processors: dict[str, Processor] = Field(min_length=1)
     memory: Memory
     power: DevicePower = DevicePower()
+    hand_over: Duration | None = None
+    """Time that handing work from one processor to another takes; 0 where not given."""
 
     @model_validator(mode="after")
     def _refers_to_what_exists(self) -> "Device":
@@ -387,6 +389,11 @@ class Device(Spec):
             hint = did_you_mean(key, self.processors)
             raise SpecError(f"device {self.name}: no processor {key!r}{hint}")
         return self.processors[key]
+
+    @property
+    def hand_over_seconds(self) -> float:
+        """Seconds that handing work from one processor to another takes."""
+        return 0.0 if self.hand_over is None else self.hand_over.value
 
     def figures(self) -> Iterator[tuple[tuple[str | int, ...], Figure]]:
         """Every number of the profile with its key path."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ import numpy as np
 from arch_space.tensors import active_parameter_count, parameter_count, weight_bytes
 from arch_space.tensors import tensors as weight_tensors
 from roofline.efficiency.calibrated import calibrated
-from roofline.engine.energy import phase_energy
 from roofline.engine.memory import activation_peak, cache_bytes
-from roofline.engine.roof import build_roof
-from roofline.engine.timing import Timing, pass_time, present, time_decoding, time_pass, total
+from roofline.engine.phases import DRAFT, Phase
+from roofline.engine.placement import HAND_OVER, Board, Placement, choose_from
+from roofline.engine.speculation import Draft
+from roofline.engine.work import BOUNDS
 from roofline.operators import OPERATORS
+from spec_files import SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,10 +35,10 @@ CHUNK = 32_768
 """Candidates estimated at once: columns that stay in a core's cache, and long enough that threads
 seldom wait for one another's Python."""
 
-BOUNDS = ("compute", "memory", "overhead")
-
 Interval = tuple[float, float]
 UNKNOWN: Interval = (np.nan, np.nan)
+LEAST_KNOWN_FIRST = ("roofline", "class", "profile", "device", "ideal")
+"""What predictions rest on, the least first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,10 @@ class Estimate:
     DRAM traffic. memory_bytes: weights, cache at its largest, and activations; fits: within the
     device's usable memory. energy: joules of the whole workload, NaN where the profile states
     nothing. parameters, active_parameters: stored, and met by one token.
+
+    A draft's costs, weights and cache are within all these; then a decode step is a round, and
+    tpot_first and tpot_last are its share of an expected token. placement: (N,) index of
+    `placements`, where several processors were given; None on one.
 
     runtime: whose kernels are predicted; empty where a profile with efficiencies of its own names
     none. basis: what the efficiencies rest on: `device`, `class`, `roofline` (`Calibration`), a
@@ -88,6 +94,8 @@ class Estimate:
     prefill_interval: Interval = UNKNOWN
     decode_interval: Interval = UNKNOWN
     energy_interval: Interval = UNKNOWN
+    placement: Array | None = None
+    placements: tuple[Placement, ...] = ()
 
     @property
     def ttft_low(self) -> Array:
@@ -158,8 +166,8 @@ class Estimate:
 class OperatorEstimate:
     """One operator in one phase, all of its instances; arrays are (N,).
 
-    The decode phase is its first step. time is the slower of compute_time and memory_time, plus
-    launches.
+    The decode phase is its first step, or round of speculation. time is the slower of compute_time
+    and memory_time, plus launches; a prefill in pieces is their sum.
     """
 
     name: str
@@ -170,6 +178,11 @@ class OperatorEstimate:
     memory_time: Array
     time: Array
 
+
+__all__ = ["ARRAYS", "BOUNDS", "CHUNK", "Estimate", "OperatorEstimate", "estimate"]
+
+ROWS = (*(operator.name for operator in OPERATORS), DRAFT, HAND_OVER)
+"""Rows of a breakdown, in their order."""
 
 ARRAYS = tuple(f.name for f in fields(Estimate) if f.type == "Array")
 OPERATOR_ARRAYS = tuple(f.name for f in fields(OperatorEstimate) if f.name not in ("name", "phase"))
@@ -185,6 +198,8 @@ def estimate(
     ideal: bool = False,
     breakdown: bool | None = None,
     threads: int | None = None,
+    placement: Placement | str | None = None,
+    prefer: str = "latency",
 ) -> Estimate:
     """Estimate N candidates on a device.
 
@@ -193,21 +208,35 @@ def estimate(
     no prediction beats (efficiencies one, no launches, all work overlapped, only compulsory
     traffic, in the number formats that the runtime computes in). breakdown: keep every operator; by
     default for tables that fit one chunk. threads: cores to use, all by default.
-    Raises SpecError where the processor has no peak for a number format that is computed in, and
-    for a runtime that is unknown or does not run there.
+    placement: several processors instead of one, or `best`: for each candidate the one with the
+    least `prefer` (ttft, tpot, latency or energy) of those that fit; which, is said by the
+    estimate's `placement`, an index of its `placements`. Operators of several processors never
+    overlap, not even in ideal mode.
+    Raises SpecError where the processor has no peak for a number format that is computed in, for
+    a runtime that is unknown or does not run there, and for a draft of another vocabulary.
     """
-    device = calibrated(device, processor, runtime)
+    options = None
+    if placement is None:
+        device = calibrated(device, processor, runtime)
+    else:
+        if processor is not None:
+            raise SpecError(f"processor {processor!r} is given, and a placement, which names them")
+        experts = bool((arch.experts > 1).any())
+        device, options = choose_from(device, placement, runtime, experts, arch, ideal)
     length = len(arch)
+
+    def run(part: Architectures, keep: bool) -> Estimate:
+        draft = Draft.of(part, workload)
+        if options is None:
+            return _on_one(part, device, workload, processor, ideal, keep, draft)
+        return _placed(part, device, workload, options, prefer, ideal, keep, draft)
+
     if length <= CHUNK:
-        return _chunk(arch, device, workload, processor, ideal, breakdown is not False)
-
-    def run(start: int) -> Estimate:
-        part = arch[start : start + CHUNK]
-        return _chunk(part, device, workload, processor, ideal, bool(breakdown))
-
+        return run(arch, breakdown is not False)
     starts = range(0, length, CHUNK)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        return _join(list(pool.map(run, starts)), arch.names)
+        parts = pool.map(lambda start: run(arch[start : start + CHUNK], bool(breakdown)), starts)
+        return _join(list(parts), arch.names)
 
 
 def _largest(compute: Array, memory: Array, overhead: Array) -> Array:
@@ -216,7 +245,15 @@ def _largest(compute: Array, memory: Array, overhead: Array) -> Array:
     return np.where(overhead > first, 2, np.where(memory > compute, 1, 0))
 
 
-_SAID = ("runtime", "basis", "rows", "prefill_interval", "decode_interval", "energy_interval")
+_SAID = (
+    "runtime",
+    "basis",
+    "rows",
+    "prefill_interval",
+    "decode_interval",
+    "energy_interval",
+    "placements",
+)
 
 
 def _provenance(processor: Processor, ideal: bool) -> dict[str, Any]:
@@ -242,6 +279,8 @@ def _join(parts: list[Estimate], names: tuple[str, ...]) -> Estimate:
         name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS
     }
     said = {name: getattr(parts[0], name) for name in _SAID}
+    if parts[0].placement is not None:
+        said["placement"] = np.concatenate([p.placement for p in parts if p.placement is not None])
     return Estimate(**arrays, **said, names=names, operators=_join_operators(parts))
 
 
@@ -249,106 +288,180 @@ def _join_operators(parts: list[Estimate]) -> tuple[OperatorEstimate, ...]:
     """Stack the operators of all parts; one that a part does not have costs it nothing."""
     found = [{(row.phase, row.name): row for row in part.operators} for part in parts]
     joined = []
-    for phase, operator in product(("prefill", "decode"), OPERATORS):
-        rows = [part.get((phase, operator.name)) for part in found]
+    for phase, name in product(("prefill", "decode"), ROWS):
+        rows = [part.get((phase, name)) for part in found]
         if any(rows):
             columns = {
-                name: np.concatenate(
+                field: np.concatenate(
                     [
-                        getattr(row, name) if row else np.zeros(len(part))
+                        getattr(row, field) if row else np.zeros(len(part))
                         for row, part in zip(rows, parts, strict=True)
                     ]
                 )
-                for name in OPERATOR_ARRAYS
+                for field in OPERATOR_ARRAYS
             }
-            joined.append(OperatorEstimate(operator.name, phase, **columns))
+            joined.append(OperatorEstimate(name, phase, **columns))
     return tuple(joined)
 
 
-def _chunk(
+def _on_one(
     arch: Architectures,
     device: Device,
     workload: Workload,
     processor_name: str | None,
     ideal: bool,
     breakdown: bool,
+    draft: Draft | None,
 ) -> Estimate:
-    shape = (len(arch),)
-    names, arch = arch.names, arch.as_float()
-    processor = device.processor(processor_name)
-    inventory = weight_tensors(arch)
-    stored = weight_bytes(arch, inventory)
-    cache = cache_bytes(arch, workload)
-    activations = activation_peak(arch, workload)
-    memory = stored + cache + activations
+    """Estimate a chunk on one processor."""
+    key = device.default_processor if processor_name is None else processor_name
+    held = _Held.of(arch.as_float(), workload, draft)
+    board = Board(held.arch, device, workload, [key], held.stored + held.cache, ideal, draft)
+    phases = board.whole("prefill", key), board.whole("decode", key)
+    columns = _columns(held, device, workload, *phases)
+    said = _provenance(device.processor(key), ideal)
+    rows = _rows(*phases, len(arch)) if breakdown else ()
+    return Estimate(**columns, **said, names=arch.names, operators=rows)
 
-    roof = build_roof(arch, device, processor, stored + cache, ideal)
-    operators = present(arch)
-    prefill = time_pass(operators, arch, inventory, workload.prefill(), roof)
-    ttft = pass_time(prefill, roof, roof.prompt)
-    first = workload.decode(workload.prompt + 1)
-    decoding = time_decoding(operators, arch, inventory, first, workload.generate, roof)
-    tpot = decoding.time / workload.generate
-    prefill_bytes = total(prefill, "bytes")
-    prefill_sides = _sides(prefill, roof.prompt)
-    decode_sides = _sides(decoding.timings, roof.step)
-    energy = phase_energy(
-        device, processor, roof, ttft, prefill_sides[-1], prefill_bytes, total(prefill, "joules")
-    ) + phase_energy(
-        device,
-        processor,
-        roof,
-        decoding.time,
-        workload.generate * decode_sides[-1],
-        decoding.bytes,
-        decoding.joules,
-        decoding=True,
+
+def _placed(
+    arch: Architectures,
+    device: Device,
+    workload: Workload,
+    options: tuple[Placement, ...],
+    prefer: str,
+    ideal: bool,
+    breakdown: bool,
+    draft: Draft | None,
+) -> Estimate:
+    """Estimate a chunk under a placement, or each candidate under the best of several."""
+    held = _Held.of(arch.as_float(), workload, draft)
+    used = dict.fromkeys(name for option in options for name in option.processors)
+    board = Board(held.arch, device, workload, used, held.stored + held.cache, ideal, draft)
+    usable = device.memory.dram.usable_bytes
+    picked = np.zeros(len(arch), dtype=np.intp)
+    if len(options) > 1:
+        picked = board.best(options, prefer, held.memory, usable)
+    columns: dict[str, Any] = {}
+    rows: tuple[OperatorEstimate, ...] = ()
+    for index in np.unique(picked):
+        option = options[index]
+        phases = board.phase("prefill", option), board.phase("decode", option)
+        here = _columns(held.with_copies(board.weight_copies(option)), device, workload, *phases)
+        chosen = picked == index
+        columns = {
+            name: np.where(chosen, column, columns.get(name, column))
+            for name, column in here.items()
+        }
+        if breakdown and chosen.all():
+            rows = _rows(*phases, len(arch))
+    return Estimate(
+        **columns,
+        **_joint_provenance(device, options, np.unique(picked), ideal),
+        names=arch.names,
+        operators=rows,
+        placement=picked,
+        placements=options,
     )
-    sides = [p + workload.generate * d for p, d in zip(prefill_sides, decode_sides, strict=True)]
+
+
+def _joint_provenance(
+    device: Device, options: tuple[Placement, ...], picked: Array, ideal: bool
+) -> dict[str, Any]:
+    """What an estimate on several processors says of itself: what the least known one does."""
+    used = [options[index] for index in picked]
+    said = {name: _provenance(device.processor(name), ideal) for p in used for name in p.processors}
+    bases = {entry.get("basis", "profile") for entry in said.values()}
+
+    def widest(phases: list[str], name: str) -> Interval:
+        found = [said[phase].get(name, UNKNOWN) for phase in phases]
+        return min(low for low, _ in found), max(high for _, high in found)
+
+    runtimes = dict.fromkeys(entry.get("runtime", "") for entry in said.values())
+    return {
+        "runtime": " + ".join(name for name in runtimes if name),
+        "basis": next(basis for basis in LEAST_KNOWN_FIRST if basis in bases),
+        "rows": min(entry.get("rows", 0) for entry in said.values()),
+        "prefill_interval": widest([p.prefill for p in used], "prefill_interval"),
+        "decode_interval": widest([p.decode for p in used], "decode_interval"),
+        "energy_interval": widest([n for p in used for n in p.processors], "energy_interval"),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What N candidates keep in memory: bytes of weights, cache and activations, drafts included;
+    (N,)."""
+
+    arch: Architectures
+    stored: Array
+    cache: Array
+    activations: Array
+
+    @classmethod
+    def of(cls, arch: Architectures, workload: Workload, draft: Draft | None) -> _Held:
+        stored = weight_bytes(arch, weight_tensors(arch))
+        cache = cache_bytes(arch, workload)
+        peak = activation_peak(arch, workload.largest_pass())
+        if draft is not None:
+            weights, drafted, drafting = draft.memory(workload, stored, cache)
+            stored, cache = stored + weights, cache + drafted
+            verifying = activation_peak(arch, workload.verification())
+            peak = np.maximum(np.maximum(peak, verifying), drafting)
+        return cls(arch, stored, cache, peak)
+
+    def with_copies(self, more: Array) -> _Held:
+        """Return the same with weights that are stored in several ways."""
+        return replace(self, stored=self.stored + more)
+
+    @property
+    def memory(self) -> Array:
+        return self.stored + self.cache + self.activations
+
+
+def _columns(
+    held: _Held, device: Device, workload: Workload, prefill: Phase, decode: Phase
+) -> dict[str, Any]:
+    """Return the arrays of an estimate, (N,) each."""
+    passes = workload.generate if workload.draft is None else workload.rounds
+    each = workload.expected_tokens
+    tpot = decode.seconds / workload.generate
+    sides = [p + passes * d for p, d in zip(prefill.sides, decode.sides, strict=True)]
+    memory, inventory = held.memory, weight_tensors(held.arch)
     columns: dict[str, Any] = dict(
-        ttft=ttft,
+        ttft=prefill.seconds,
         tpot=tpot,
-        tpot_first=decoding.first,
-        tpot_last=decoding.last,
-        latency=ttft + decoding.time,
+        tpot_first=decode.first / each,
+        tpot_last=decode.last / each,
+        latency=prefill.seconds + decode.seconds,
         tokens_per_s=workload.batch / tpot,
-        prefill_flops=total(prefill, "flops"),
-        prefill_bytes=prefill_bytes,
-        decode_flops=total(decoding.timings, "flops"),
-        decode_bytes=total(decoding.timings, "bytes"),
-        weight_bytes=stored,
-        kv_cache_bytes=cache,
-        activation_bytes=activations,
+        prefill_flops=prefill.flops,
+        prefill_bytes=prefill.bytes,
+        decode_flops=decode.flops,
+        decode_bytes=decode.bytes,
+        weight_bytes=held.stored,
+        kv_cache_bytes=held.cache,
+        activation_bytes=held.activations,
         memory_bytes=memory,
         fits=memory <= device.memory.dram.usable_bytes,
-        energy=energy,
-        parameters=parameter_count(arch, inventory),
-        active_parameters=active_parameter_count(arch, inventory),
-        prefill_bound=_largest(*prefill_sides),
-        decode_bound=_largest(*decode_sides),
+        energy=prefill.joules + decode.joules,
+        parameters=parameter_count(held.arch, inventory),
+        active_parameters=active_parameter_count(held.arch, inventory),
+        prefill_bound=_largest(*prefill.sides),
+        decode_bound=_largest(*decode.sides),
         bound=_largest(*sides),
     )
-    columns = {name: np.broadcast_to(column, shape) for name, column in columns.items()}
-    rows: tuple[OperatorEstimate, ...] = ()
-    if breakdown:
-        phases = {"prefill": prefill, "decode": decoding.timings}
-        rows = tuple(
-            OperatorEstimate(
-                name=operator.name,
-                phase=phase,
-                flops=np.broadcast_to(timings[operator.name].flops, shape),
-                bytes=np.broadcast_to(timings[operator.name].bytes, shape),
-                compute_time=np.broadcast_to(timings[operator.name].compute, shape),
-                memory_time=np.broadcast_to(timings[operator.name].memory, shape),
-                time=np.broadcast_to(timings[operator.name].time, shape),
-            )
-            for phase, timings in phases.items()
-            for operator in operators
-        )
-    said = _provenance(processor, ideal)
-    return Estimate(**columns, **said, names=names, operators=rows)
+    shape = (len(held.arch),)
+    return {name: np.broadcast_to(column, shape) for name, column in columns.items()}
 
 
-def _sides(timings: dict[str, Timing], step: float) -> tuple[Array, Array, Array]:
-    """Seconds of computation, of traffic and of overhead, in the order of BOUNDS."""
-    return total(timings, "compute"), total(timings, "memory"), total(timings, "launch") + step
+def _rows(prefill: Phase, decode: Phase, count: int) -> tuple[OperatorEstimate, ...]:
+    """Return every operator of both phases."""
+    rows = []
+    for phase, timed in (("prefill", prefill), ("decode", decode)):
+        found = timed.rows()
+        for name in filter(found.__contains__, ROWS):
+            row = found[name]
+            flops, moved, compute, memory, seconds = (np.broadcast_to(c, (count,)) for c in row)
+            rows.append(OperatorEstimate(name, phase, flops, moved, compute, memory, seconds))
+    return tuple(rows)

@@ -20,9 +20,10 @@ from roofline.operators.cost import activation_bytes
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
-    from roofline.workload import Workload
+    from roofline.workload import Pass, Workload
 
 Array = np.ndarray
+Number = Array | float
 
 _LOGIT_BYTES = 4.0  # logits are sampled from in single precision
 
@@ -31,14 +32,37 @@ def cache_bytes(arch: Architectures, workload: Workload) -> Array:
     """Bytes of KV cache and of recurrent states, all layers and sequences, at the end, (N,).
 
     A sliding-window layer keeps its window; a layer that shares an earlier one's cache keeps none;
-    a state is as large as ever.
+    a state is as large as ever. What is drafted takes its place before it is verified.
     """
-    tokens = float(workload.prompt + workload.generate)
-    total = caching_full_layers(arch) * tokens * cache_bytes_per_token(full_attention(arch))
+    tokens = workload.prompt + workload.generate
+    if workload.draft is not None:
+        tokens += workload.draft_length
+    return kept_cache(arch, workload.batch, float(tokens))
+
+
+def kept_cache(arch: Architectures, sequences: Number, each: Number, shared: Number = 0.0) -> Array:
+    """Bytes of cache of `sequences` that have `shared` leading tokens in common, (N,).
+
+    each: further tokens of every sequence; all three a number or (N,). What is shared is stored
+    once (pages that several sequences point to), in a sliding-window layer as much of it as is in
+    sight of a sequence's end. A recurrent state sums up all that was read: every sequence has its
+    own.
+    """
+    own, common = each, shared
+    total = caching_full_layers(arch) * own * cache_bytes_per_token(full_attention(arch))
+    in_common: Number = 0.0
+    if np.any(common):
+        in_common = caching_full_layers(arch) * common * cache_bytes_per_token(full_attention(arch))
     if arch.window_share.any():
-        kept = np.minimum(tokens, np.where(arch.window > 0, arch.window, np.inf))
+        window = np.where(arch.window > 0, arch.window, np.inf)
+        kept = np.minimum(own, window)
         total = total + caching_sliding_layers(arch) * kept * cache_bytes_per_token(arch)
-    return workload.batch * (total + state_bytes(arch))
+        if np.any(common):
+            seen = np.minimum(common, window - kept)
+            in_common = in_common + caching_sliding_layers(arch) * seen * cache_bytes_per_token(
+                arch
+            )
+    return sequences * (total + state_bytes(arch)) + in_common
 
 
 def state_bytes(arch: Architectures) -> Array:
@@ -54,13 +78,13 @@ def state_bytes(arch: Architectures) -> Array:
     return total
 
 
-def activation_peak(arch: Architectures, workload: Workload) -> Array:
-    """Bytes of the largest set of activations alive at once, in the prefill, (N,).
+def activation_peak(arch: Architectures, step: Pass) -> Array:
+    """Bytes of the largest set of activations alive at once in a forward pass, (N,).
 
     The residual stream and its norm, with the wider of the attention's and the network's insides;
     then the logits. Unfused attention also holds one layer's scores.
     """
-    tokens = workload.batch * workload.prompt
+    tokens = step.tokens
     attention = _attention_insides(arch)
     full = full_attention(arch)
     if full is not arch:
@@ -89,9 +113,10 @@ def activation_peak(arch: Architectures, workload: Workload) -> Array:
     if arch.layer_embedding.any():
         streams = streams + arch.layers * arch.layer_embedding
     peak = tokens * (streams + inside) * each
-    if workload.attention == "unfused":
-        peak = peak + workload.batch * arch.query_heads * float(workload.prompt) ** 2 * each
-    logits = workload.prefill().logit_tokens * arch.vocabulary * _LOGIT_BYTES
+    if step.attention == "unfused":
+        square = np.multiply(step.queries, step.keys, dtype=float)
+        peak = peak + step.batch * arch.query_heads * square * each
+    logits = step.logit_tokens * arch.vocabulary * _LOGIT_BYTES
     return np.maximum(peak, logits)
 
 

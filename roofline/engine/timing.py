@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from roofline.factored import rising
 from roofline.operators import OPERATORS
+from roofline.operators.attention import bends as bends_of_attention
 from roofline.operators.feed_forward import experts_read
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def time_operator(
     efficiency e that falls with size s as e s / (s + half) adds `half` to the operation.
     """
     cost = operator.cost(arch, tensors, step)
-    if 0 < roof.chunk < step.queries:
+    if roof.chunk and np.any(np.greater(step.queries, roof.chunk)):
         cost = _in_pieces(cost, operator, arch, tensors, step, roof.chunk)
     copies = operator.copies(arch)
     kind = "experts" if operator.routed else "state" if operator.recurrent else operator.operands
@@ -64,7 +64,8 @@ def time_operator(
         compute = flops
         if roof.flop_half:
             compute = compute + roof.flop_half * copies
-        if roof.tile and step.queries > 1 and operator.operands == "weights":
+        tiled = roof.tile and operator.operands == "weights" and step.kernels == "prompt"
+        if tiled and np.any(np.greater(step.queries, 1)):
             compute = compute + roof.tile * _padding(operator, arch, flops, step, roof.chunk)
         compute = compute * roof.flop_time[kind]
         if roof.joule_per_flop is not None:
@@ -99,13 +100,19 @@ def _padding(
 
     Each piece of a prompt pads its products anew, and so does each expert that any token picks.
     """
-    pieces, tokens = 1, step.tokens
-    if 0 < chunk < step.queries:
-        pieces, tokens = math.ceil(step.queries / chunk), replace(step, queries=chunk).tokens
+    pieces, piece = _pieces(step, chunk)
     each = pieces * flops / step.tokens
     if operator.routed and (arch.experts > 1).any():
-        each = each * (experts_read(arch, tokens) / arch.experts_per_token)
-    return each
+        each = each * (experts_read(arch, piece.tokens) / arch.experts_per_token)
+    return each if np.ndim(step.queries) == 0 else np.where(step.queries > 1, each, 0.0)
+
+
+def _pieces(step: Pass, chunk: int) -> tuple[Number, Pass]:
+    """How many pieces a prompt is read in, and one of them."""
+    if not chunk or not np.any(np.greater(step.queries, chunk)):
+        return 1, step
+    pieces = np.maximum(np.ceil(np.divide(step.queries, chunk)), 1.0)
+    return pieces, replace(step, queries=np.minimum(step.queries, chunk))
 
 
 def _in_pieces(
@@ -115,9 +122,9 @@ def _in_pieces(
 
     Operations, activations and, with fused attention, the cache come to the same.
     """
-    pieces = math.ceil(step.queries / chunk)
-    piece = operator.cost(arch, tensors, replace(step, queries=chunk))
-    return replace(cost, weights=pieces * piece.weights, launches=pieces * piece.launches)
+    pieces, piece = _pieces(step, chunk)
+    one = operator.cost(arch, tensors, piece)
+    return replace(cost, weights=pieces * one.weights, launches=pieces * one.launches)
 
 
 def _activations(size: Number, roof: Roof) -> tuple[Number, Number]:
@@ -196,81 +203,117 @@ def sum_of_max(a0: Number, b0: Number, a1: Number, b1: Number, steps: Number) ->
     return np.where(crossing, crossed, apart)  # whatever stands beside it, a candidate's sum
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """All decode steps of a workload.
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Passes over which all costs are linear in the keys: `count` of them, from first to last.
 
-    time: seconds in all; first, last: of the first and the last step; flops, bytes, joules: in all,
-    (N,). timings: of the first step, by operator.
+    first, last: timings of the growing operators, by name; count: a number or (N,).
     """
 
+    first: dict[str, Timing]
+    last: dict[str, Timing]
+    count: Number
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Forward passes that differ in their keys alone, evenly spaced.
+
+    steps: how many, a number or (N,); time: seconds in all; first, last: of the first and the last
+    pass, (N,). fixed: timings of one pass of the operators that the keys do not touch; stretches:
+    of the others.
+    """
+
+    steps: Number
     time: Array
     first: Array
     last: Array
-    flops: Array
-    bytes: Array
-    joules: Array
-    timings: dict[str, Timing]
+    fixed: dict[str, Timing]
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def timings(self) -> dict[str, Timing]:
+        """Timings of the first pass, by operator."""
+        return self.fixed | self.stretches[0].first
+
+    def total(self, field: str) -> Array:
+        """Sum one field over all operators and passes, (N,)."""
+        grown = sum(
+            s.count * (total(s.first, field) + total(s.last, field)) / 2.0 for s in self.stretches
+        )
+        return self.steps * total(self.fixed, field) + grown
 
 
-def time_decoding(
+def time_series(
     operators: list[Operator],
     arch: Architectures,
     tensors: Tensors,
     first: Pass,
-    steps: int,
+    steps: Number,
     roof: Roof,
-) -> Decoding:
-    """Time `steps` decode steps whose cache grows by one token a step, without a loop over them.
+    *,
+    stride: Number = 1.0,
+    fixed: float | None = None,
+) -> Series:
+    """Time `steps` passes whose cache grows by `stride` tokens a pass, without a loop over them.
 
-    Only attention depends on the context, and on each side linearly until a window is full; so the
-    steps are split where the window fills, and each stretch is summed in closed form.
+    Decoding, a prompt in pieces and the rounds of speculative decoding are such series. Only
+    attention depends on the context, and on each side linearly between few bends (a window fills):
+    so the passes are split there, and each stretch is summed in closed form. fixed: seconds of each
+    pass whatever the model; those of a decode step if None.
     """
-    fixed = time_pass([o for o in operators if not o.grows], arch, tensors, first, roof)
+    fixed = roof.step if fixed is None else fixed
+    alike = time_pass([o for o in operators if not o.grows], arch, tensors, first, roof)
     growing = [o for o in operators if o.grows]
-    begin = np.asarray(first.keys, dtype=float)
-    end = begin + (steps - 1.0)
-    stretches = [(begin, end, float(steps))]
-    if arch.window_share.any():
-        fills = np.clip(np.where(arch.window > 0, arch.window, np.inf), begin - 1.0, end)
-        stretches = [
-            (begin, np.maximum(fills, begin), fills - begin + 1.0),
-            (np.minimum(fills + 1.0, end), end, end - fills),
-        ]
 
     def at(keys: Array) -> dict[str, Timing]:
         return time_pass(growing, arch, tensors, first.seeing(keys), roof)
 
-    ends = [(at(lo), at(hi), count) for lo, hi, count in stretches]
-
-    def over_steps(field: str) -> Array:
-        grown = sum(count * (total(lo, field) + total(hi, field)) / 2.0 for lo, hi, count in ends)
-        return steps * total(fixed, field) + grown
-
-    at_first = fixed | ends[0][0]
-    at_last = fixed | ends[-1][1]
+    stretches = tuple(
+        Stretch(at(low), at(high), count) for low, high, count in _split(arch, first, steps, stride)
+    )
     seconds: Array = np.zeros(1)
     if roof.ideal:
-        c, m = total(fixed, "compute"), total(fixed, "memory")
-        for lo, hi, count in ends:
-            low = (c + total(lo, "compute"), m + total(lo, "memory"))
-            high = (c + total(hi, "compute"), m + total(hi, "memory"))
-            seconds = seconds + sum_of_max(*low, *high, count)
+        c, m = total(alike, "compute"), total(alike, "memory")
+        for s in stretches:
+            low = (c + total(s.first, "compute"), m + total(s.first, "memory"))
+            high = (c + total(s.last, "compute"), m + total(s.last, "memory"))
+            seconds = seconds + sum_of_max(*low, *high, s.count)
     else:
-        seconds = steps * pass_time(fixed, roof, roof.step)
-        for lo, hi, count in ends:
-            for name, nearer in lo.items():
-                further = hi[name]
-                seconds = seconds + count * nearer.launch
+        seconds = steps * pass_time(alike, roof, fixed)
+        for s in stretches:
+            for name, nearer in s.first.items():
+                further = s.last[name]
+                seconds = seconds + s.count * nearer.launch
                 seconds = seconds + sum_of_max(
-                    nearer.compute, nearer.memory, further.compute, further.memory, count
+                    nearer.compute, nearer.memory, further.compute, further.memory, s.count
                 )
-    return Decoding(
+    return Series(
+        steps=steps,
         time=seconds,
-        first=pass_time(at_first, roof, roof.step),
-        last=pass_time(at_last, roof, roof.step),
-        flops=over_steps("flops"),
-        bytes=over_steps("bytes"),
-        joules=over_steps("joules"),
-        timings=at_first,
+        first=pass_time(alike | stretches[0].first, roof, fixed),
+        last=pass_time(alike | stretches[-1].last, roof, fixed),
+        fixed=alike,
+        stretches=stretches,
     )
+
+
+def _split(
+    arch: Architectures, first: Pass, steps: Number, stride: Number
+) -> list[tuple[Array, Array, Number]]:
+    """Keys of the first and the last pass, and the number of passes, of each linear stretch."""
+    begin = np.multiply(first.keys, 1.0)
+    end = begin + stride * (steps - 1.0)
+    bends = bends_of_attention(arch, first)
+    if not bends:
+        return [(begin, end, steps)]
+    ordered = np.sort(np.broadcast_arrays(*bends), axis=0) if len(bends) > 1 else bends
+    found: list[tuple[Array, Array, Number]] = []
+    done: Number = 0.0
+    for bend in ordered:
+        upto = np.clip(np.floor((bend - begin) / stride) + 1.0, 0.0, steps)
+        low = begin if not found else np.minimum(begin + stride * done, end)
+        found.append((low, np.maximum(begin + stride * (upto - 1.0), low), upto - done))
+        done = upto
+    found.append((np.minimum(begin + stride * done, end), end, steps - done))
+    return found

@@ -95,7 +95,9 @@ def full_output(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
     return _output(full_attention(arch), tensors, step, "full_")
 
 
-def score_pairs(queries: float, keys: Array | float, window: Array | float = np.inf) -> Array:
+def score_pairs(
+    queries: Array | float, keys: Array | float, window: Array | float = np.inf
+) -> Array:
     """Query-key pairs of one causal sequence: each of the last `queries` positions sees its past.
 
     Position p sees min(p, window) keys, itself included; the sum over positions is closed form.
@@ -103,13 +105,13 @@ def score_pairs(queries: float, keys: Array | float, window: Array | float = np.
 
     def up_to(position: Array | float) -> Array:
         inside = np.minimum(position, window)
-        return np.asarray(inside * (position - (inside - 1.0) / 2.0))
+        return inside * (position - (inside - 1.0) / 2.0)
 
     return up_to(keys) - up_to(keys - queries)
 
 
 def _scores(arch: Architectures, step: Pass, window: Array | float) -> Cost:
-    keys = np.asarray(step.keys, dtype=float)
+    keys = np.multiply(step.keys, 1.0)
     queries, batch = step.queries, step.batch
     # Past keys and values are read and the new ones written: together every key in sight, once.
     in_sight = np.minimum(keys, window + (queries - 1.0))
@@ -127,16 +129,53 @@ def _scores(arch: Architectures, step: Pass, window: Array | float) -> Cost:
         flops = np.where(arch.kv_rank > 0, np.minimum(expanded, absorbed), flops)
     activation = activation_bytes(arch)
     moved = queries * (heads * (arch.head_size + values)) * activation
-    if queries > 1:  # keys and values of the new tokens come from their projections, not the cache
-        moved = moved + queries * arch.kv_heads * (arch.head_size + values) * activation
+    several = np.greater(queries, 1)
+    if several.any():  # keys and values of new tokens come from their projections, not the cache
+        new = queries * arch.kv_heads * (arch.head_size + values) * activation
+        moved = moved + (new if several.all() else np.where(several, new, 0.0))
     unfused = step.attention == "unfused"  # scores out, softmax in and out, probabilities in
+    read = batch * in_sight
+    if step.shared_reads == "once":
+        common = np.clip(step.shared - (keys - in_sight), 0.0, in_sight - queries)
+        read = read - (batch - 1.0) * common
     return Cost(
         flops=batch * flops,
-        cache=batch * in_sight * cache_bytes_per_token(arch),
+        cache=read * cache_bytes_per_token(arch),
         activations=batch * moved,
         scores=batch * 4.0 * heads * square * activation if unfused else 0.0,
         launches=3.0 if unfused else 1.0,
     )
+
+
+def bends(arch: Architectures, step: Pass) -> list[Array]:
+    """Numbers of keys up to and after which the costs of attention are linear in them, (N,) each.
+
+    A window fills (while it does, the pairs of several queries curve: two bends stand around those
+    keys); what is shared has gone out of a window; the products of MLA change their order.
+    """
+    queries = np.multiply(step.queries, 1.0)
+    found: list[Array] = []
+    if arch.window_share.any():
+        window = np.where(arch.window > 0, arch.window, np.inf)
+        found.append(window)
+        if np.any(queries > 1):
+            found += [window + queries - 1.0, window + queries]
+        if step.shared_reads == "once" and np.any(step.shared):
+            found.append(window + queries - 1.0 + step.shared)
+    if arch.kv_rank.any() and np.any(queries > 1):
+        values = value_size(arch)
+        expanding = (
+            2.0 * arch.kv_rank * arch.query_heads * (arch.head_size - arch.rope_size + values)
+        )
+        # What a pair saves where the cached latents are expanded to heads.
+        heads = 2.0 * arch.query_heads
+        absorbing = 2.0 * arch.kv_rank + arch.rope_size
+        saved = heads * (absorbing - arch.head_size - values)
+        before = 0.0 if step.mask == "full" else queries * (queries - 1.0) / 2.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = (expanding * queries - saved * before) / (expanding - saved * queries)
+        found.append(np.where((arch.kv_rank > 0) & (at > 0), at, np.inf))
+    return found
 
 
 def attention(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:

@@ -33,7 +33,7 @@ def touched(share: Array, tokens: Array | float) -> Array:
 
 def experts_read(arch: Architectures, tokens: Array | float) -> Array:
     """Expected number of distinct experts of a layer that the tokens of a step touch, (N,)."""
-    return np.asarray(arch.experts * touched(arch.experts_per_token / arch.experts, tokens))
+    return arch.experts * touched(arch.experts_per_token / arch.experts, tokens)
 
 
 def _network(

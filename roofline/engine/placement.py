@@ -1,0 +1,382 @@
+"""Placement: which processor of a device runs which part of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from arch_space.layers import moe_layers
+from roofline.efficiency.calibrated import calibrated, runtimes_of
+from roofline.engine.bench import Bench
+from roofline.engine.phases import Phase, reading, writing
+from roofline.engine.roof import build_roof
+from roofline.engine.timing import Stretch, Timing
+from roofline.runtimes import runtime as runtime_named
+from spec_files import SpecError, did_you_mean
+
+if TYPE_CHECKING:
+    from arch_space.architectures import Architectures
+    from hardware_specs import Device
+    from roofline.engine.speculation import Draft
+    from roofline.operators.cost import Operator
+    from roofline.workload import Workload
+
+Array = np.ndarray
+PhaseName = Literal["prefill", "decode"]
+
+PARTS = ("prefill", "decode", "head", "experts")
+BEST = "best"
+CRITERIA = ("ttft", "tpot", "latency", "energy")
+"""What a best placement has the least of."""
+HAND_OVER = "hand_over"
+"""Name of the row of hand-overs between processors."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Processors, by key of the device, of the parts of a model.
+
+    prefill, decode: of all that is not placed apart; head: of the LM head, in both phases; experts:
+    of the routed experts, in both phases; None where they run with the rest. runtimes: by processor
+    where one is asked for. All share the DRAM: the cache, and weights that are stored alike, are
+    there once.
+    """
+
+    prefill: str
+    decode: str
+    head: str | None = None
+    experts: str | None = None
+    runtimes: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        asked = dict(self.runtimes)
+        parts = ((part, getattr(self, part)) for part in PARTS)
+        return ",".join(
+            f"{part}={name}" + (f":{asked[name]}" if name in asked else "")
+            for part, name in parts
+            if name is not None
+        )
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """Every processor that runs something, once."""
+        named = (getattr(self, part) for part in PARTS)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def on(self, phase: PhaseName, part: Literal["head", "experts"] | None = None) -> str:
+        """Return the processor of a phase, or of a part in it."""
+        main: str = getattr(self, phase)
+        return main if part is None else getattr(self, part) or main
+
+    @classmethod
+    def parse(cls, text: str, device: Device) -> Placement:
+        """Read `prefill=npu,decode=cpu,head=cpu:llama.cpp-cpu`; a phase not named is the other's.
+
+        A processor's runtime may follow it after a colon. SpecError says what is wrong.
+        """
+        found: dict[str, str] = {}
+        runtimes: dict[str, str] = {}
+        for word in text.split(","):
+            part, equals, where = (piece.strip() for piece in word.partition("="))
+            if not equals or not where:
+                raise SpecError(
+                    f"placement: read {word.strip()!r}; write PART=PROCESSOR, as in "
+                    "prefill=npu,decode=cpu, or best"
+                )
+            if part not in PARTS:
+                raise SpecError(f"placement: no part {part!r}{did_you_mean(part, PARTS)}")
+            if part in found:
+                raise SpecError(f"placement: {part} is given twice")
+            name, _, asked = (piece.strip() for piece in where.partition(":"))
+            device.processor(name)
+            if asked and runtimes.setdefault(name, asked) != asked:
+                raise SpecError(
+                    f"placement: processor {name!r} cannot run two runtimes, "
+                    f"{runtimes[name]!r} and {asked!r}"
+                )
+            found[part] = name
+        main = found.get("prefill") or found.get("decode") or device.default_processor
+        found = {"prefill": main, "decode": found.get("decode", main)} | found
+        return cls(**found, runtimes=tuple(runtimes.items()))
+
+    def simplest(self) -> Placement:
+        """Return the same with nothing placed apart that runs with the rest anyway."""
+        if self.prefill != self.decode:
+            return self
+        head = None if self.head == self.decode else self.head
+        experts = None if self.experts == self.decode else self.experts
+        return replace(self, head=head, experts=experts)
+
+    def calibrated(self, device: Device, runtime: str | None = None) -> Device:
+        """Return the device with the efficiencies of every processor that runs something.
+
+        runtime: of those of which the placement names none.
+        """
+        asked = dict(self.runtimes)
+        for name in self.processors:
+            device = calibrated(device, name, asked.get(name, runtime))
+        return device
+
+    def runtime_names(self, device: Device) -> tuple[str, ...]:
+        """Return the runtimes of a calibrated device that run something."""
+        known = (device.processor(name).calibration for name in self.processors)
+        return tuple(dict.fromkeys(c.runtime for c in known if c is not None))
+
+
+def placements(processors: Iterable[str], experts: bool = True) -> tuple[Placement, ...]:
+    """Return every placement on these processors, each once, the simplest first."""
+    names = list(dict.fromkeys(processors))
+    apart = [None, *names]
+    every = (
+        Placement(prefill, decode, head, expert).simplest()
+        for prefill in names
+        for decode in names
+        for head in apart
+        for expert in (apart if experts else [None])
+    )
+    return tuple(sorted(dict.fromkeys(every), key=_complexity))
+
+
+def _complexity(placement: Placement) -> tuple[int, int]:
+    return len(placement.processors), sum(getattr(placement, part) is not None for part in PARTS)
+
+
+def able(device: Device, runtime: str | None = None) -> list[str]:
+    """Return the processors that a placement may use: under one runtime, those that it runs on."""
+    if runtime is None:
+        return list(device.processors)
+    title = runtime_named(runtime).title
+    found = [n for n, unit in device.processors.items() if runtime in runtimes_of(unit)]
+    if not found:
+        raise SpecError(f"{title} runs on no processor of {device.name}")
+    return found
+
+
+def choose_from(
+    device: Device,
+    placement: Placement | str,
+    runtime: str | None,
+    experts: bool,
+    arch: Architectures,
+    ideal: bool,
+) -> tuple[Device, tuple[Placement, ...]]:
+    """Return the calibrated device, and the placements that are meant: one, or all for `best`.
+
+    experts: whether any candidate has routed experts. Of all, those are left out whose processors
+    lack a peak for a number format that candidates compute in. SpecError says what is wrong.
+    """
+    if placement != BEST:
+        given = Placement.parse(placement, device) if isinstance(placement, str) else placement
+        if given.experts is not None and not experts:
+            raise SpecError("placement: experts are placed, but no candidate has any")
+        return given.calibrated(device, runtime), (given,)
+    names = able(device, runtime)
+    for name in names:
+        device = calibrated(device, name, runtime)
+    usable, refusals = [], []
+    for name in names:
+        try:
+            build_roof(arch.as_float(), device, device.processor(name), np.zeros(1), ideal)
+        except SpecError as refusal:
+            refusals.append(refusal)
+        else:
+            usable.append(name)
+    if not usable:
+        raise refusals[0]
+    return device, placements(usable, experts)
+
+
+class Board:
+    """N candidates on several processors of one device: every part is timed once on each.
+
+    A placement is then a sum of parts, so that all of them cost little more than one.
+    """
+
+    def __init__(
+        self,
+        arch: Architectures,
+        device: Device,
+        workload: Workload,
+        processors: Iterable[str],
+        resident: Array,
+        ideal: bool,
+        draft: Draft | None,
+    ) -> None:
+        self.arch, self.device, self.workload = arch, device, workload
+        self.draft, self.resident, self.ideal = draft, resident, ideal
+        self.benches = {n: Bench.build(arch, device, n, resident, ideal) for n in processors}
+        self._timed: dict[tuple[PhaseName, str, str], Phase] = {}
+        self._drafting: dict[str, Bench] = {}
+
+    def phase(self, name: PhaseName, placement: Placement) -> Phase:
+        """Return one phase under a placement."""
+        found = [
+            self._part(name, "body", placement.on(name)),
+            self._part(name, "head", placement.on(name, "head")),
+        ]
+        if (self.arch.experts > 1).any():
+            found.append(self._part(name, "experts", placement.on(name, "experts")))
+        if self.device.hand_over_seconds and not self.ideal:
+            found.append(self._handing(name, placement))
+        return reduce(add, found)
+
+    def whole(self, name: PhaseName, processor: str) -> Phase:
+        """Return one phase with all its operators on one processor."""
+        return self._time(name, self.benches[processor], processor)
+
+    def _part(self, name: PhaseName, part: str, processor: str) -> Phase:
+        key = name, part, processor
+        if key not in self._timed:
+            bench = self.benches[processor]
+            chosen = _operators(self.arch, bench.operators, part)
+            self._timed[key] = self._time(name, bench.only(chosen, part == "body"), processor)
+        return self._timed[key]
+
+    def _time(self, name: PhaseName, bench: Bench, processor: str) -> Phase:
+        work = self.workload
+        if name == "prefill":
+            phase = reading(bench, work)
+        elif work.draft is None:
+            phase = writing(bench, work.decode(work.prompt + 1), float(work.generate))
+        else:
+            first, each = work.verification(), work.expected_tokens
+            phase = writing(bench, first, work.rounds, each)
+        if self.draft is None or not bench.main:
+            return phase
+        return phase + self.draft.phase(name, self._drafter(processor), work)
+
+    def _drafter(self, processor: str) -> Bench:
+        """The bench of the draft, beside the model."""
+        if self.draft is None or self.draft.arch is None:
+            return self.benches[processor]
+        if processor not in self._drafting:
+            self._drafting[processor] = Bench.build(
+                self.draft.arch, self.device, processor, self.resident, self.ideal
+            )
+        return self._drafting[processor]
+
+    def hand_overs(self, name: PhaseName, placement: Placement) -> tuple[Array, float]:
+        """Return how often a pass changes its processor, (N,), and the number of passes."""
+        main = placement.on(name)
+        apart: Array = np.zeros(1)
+        if placement.on(name, "head") != main:
+            apart = apart + 2.0
+        if placement.on(name, "experts") != main:
+            apart = apart + 2.0 * moe_layers(self.arch) * (self.arch.experts > 1)
+        if name == "decode":
+            return apart, self.workload.rounds
+        chunk = self.benches[main].roof.chunk
+        pieces = (
+            count * np.ceil(step.queries / chunk) if chunk else count
+            for step, count in self.workload.pieces()
+        )
+        return apart, float(sum(pieces))
+
+    def best(
+        self, options: tuple[Placement, ...], prefer: str, memory: Array, usable: float
+    ) -> Array:
+        """Return the index of the best option of each candidate, (N,): exact enumeration.
+
+        prefer: what is least, one of CRITERIA. Options that fit in memory go before those that do
+        not; of equal ones the first. memory: (N,) bytes with one copy of the weights.
+        """
+        shape = (len(self.arch),)
+        least = np.full(shape, np.inf)
+        fitting = np.zeros(shape, dtype=bool)
+        picked = np.zeros(shape, dtype=np.intp)
+        for index, option in enumerate(options):
+            value = self._criterion(option, prefer)
+            value = np.where(np.isnan(value), np.inf, value)
+            fits = memory + self.weight_copies(option) <= usable
+            better = (fits & ~fitting) | ((fits == fitting) & (value < least * (1 - 1e-12)))
+            least = np.where(better, value, least)
+            picked = np.where(better, index, picked)
+            fitting = fitting | fits
+        return picked
+
+    def _criterion(self, option: Placement, prefer: str) -> Array:
+        if prefer == "ttft":
+            return self.phase("prefill", option).seconds
+        decode = self.phase("decode", option)
+        if prefer == "tpot":
+            return decode.seconds
+        prefill = self.phase("prefill", option)
+        if prefer == "energy":
+            return prefill.joules + decode.joules
+        return prefill.seconds + decode.seconds
+
+    def _handing(self, name: PhaseName, placement: Placement) -> Phase:
+        each, passes = self.hand_overs(name, placement)
+        seconds = each * self.device.hand_over_seconds
+        none = np.zeros(1)
+        shown = seconds * passes if name == "prefill" else seconds
+        timing = {HAND_OVER: Timing(0.0, 0.0, shown, 0.0, 0.0, 0.0)}
+        sides = (none, none, shown)
+        stretch = (Stretch(timing, timing, 1.0),)
+        total = passes * seconds
+        if name == "decode" and placement.prefill != placement.decode:
+            total = total + self.device.hand_over_seconds  # the answer starts elsewhere
+        return Phase(total, none, seconds, seconds, none, none, sides, stretch)
+
+    def weight_copies(self, placement: Placement) -> Array:
+        """Bytes of weights beyond one copy, (N,), where runtimes store them each in their own way.
+
+        Those of one software share a file; the embedding is looked up wherever it lies.
+        """
+        groups: dict[str, Array] = dict.fromkeys(("body", "experts", "head"), np.zeros(1))
+        tied = np.asarray(self.arch.tied_embedding, dtype=float)
+        for name, tensor in self.benches[placement.prefill].inventory.items():
+            stored = tensor.stored_bytes
+            if name in ("expert_up", "expert_down", "expert_bias"):
+                moe = self.arch.experts > 1
+                groups["experts"] = groups["experts"] + stored * moe
+                groups["body"] = groups["body"] + stored * ~moe
+            elif name in ("head", "head_bias"):
+                groups["head"] = groups["head"] + stored
+            elif name == "embedding":
+                groups["head"] = groups["head"] + stored * tied
+            elif name not in ("positions", "layer_embedding"):
+                groups["body"] = groups["body"] + stored
+        more: Array = np.zeros(1)
+        for part, size in groups.items():
+            which = None if part == "body" else part
+            where = {placement.on("prefill", which), placement.on("decode", which)}  # type: ignore[arg-type]
+            kinds = {_software(self.device, processor) for processor in where}
+            more = more + (len(kinds) - 1) * np.asarray(size)
+        return more
+
+
+def _software(device: Device, processor: str) -> str:
+    """What decides how weights are stored: the software, whatever it drives."""
+    known = device.processor(processor).calibration
+    return "" if known is None else runtime_named(known.runtime).pattern
+
+
+def _operators(arch: Architectures, operators: list[Operator], part: str) -> list[Operator]:
+    """Return the operators of a part; a dense model's network is of its body."""
+    found = []
+    for operator in operators:
+        if operator.operands == "head":
+            if part == "head":
+                found.append(operator)
+        elif operator.routed:
+            if part == "experts":
+                found.append(replace(operator, copies=_only_routed(operator)))
+            elif part == "body" and (arch.experts <= 1).any():
+                found.append(replace(operator, copies=_only_dense(operator)))
+        elif part == "body":
+            found.append(operator)
+    return found
+
+
+def _only_routed(operator: Operator) -> Callable[[Architectures], Array]:
+    return lambda arch: operator.copies(arch) * (arch.experts > 1)
+
+
+def _only_dense(operator: Operator) -> Callable[[Architectures], Array]:
+    return lambda arch: operator.copies(arch) * (arch.experts <= 1)

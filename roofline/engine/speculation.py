@@ -1,0 +1,105 @@
+"""Speculative decoding: a draft proposes tokens, the model verifies them in one pass.
+
+A round is k draft steps and one verification pass of k + 1 tokens a sequence; with acceptance a it
+adds (1 - a^(k+1)) / (1 - a) tokens in expectation (Leviathan et al., arXiv 2211.17192). Sequences
+of a batch are taken to advance alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arch_space.tensors import parameter_count, weight_bytes
+from roofline.engine.memory import activation_peak, cache_bytes
+from roofline.engine.phases import Phase, reading, writing
+from roofline.workload import Pass
+from spec_files import SpecError
+
+if TYPE_CHECKING:
+    from arch_space.architectures import Architectures
+    from roofline.engine.bench import Bench
+    from roofline.workload import Workload
+
+Array = np.ndarray
+
+PADDING = 128
+"""By how many entries the vocabularies of a draft and its model may differ, which the padding of
+embeddings makes: as llama.cpp (common/speculative.cpp, 2025) allows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """The draft of N candidates: a model in their number formats, or a share of each.
+
+    arch: None where the draft is a share of the model, in time, energy and memory. smaller: (N,)
+    whether the draft is smaller than its model; where it is not, times are not known (NaN).
+    """
+
+    arch: Architectures | None
+    share: float
+    smaller: Array
+
+    @classmethod
+    def of(cls, arch: Architectures, workload: Workload) -> Draft | None:
+        """Return the draft of a workload for these candidates; None where it has none.
+
+        SpecError where the vocabularies are not the same, and for a named model that is not larger
+        than its draft.
+        """
+        if isinstance(workload.draft, (int, float)):
+            return cls(None, float(workload.draft), np.ones(1, dtype=bool))
+        given = workload.draft_model
+        if given is None:
+            return None
+        (name,) = given.names
+        apart = np.abs(given.vocabulary[0] - arch.vocabulary)
+        if np.max(apart) > PADDING:
+            other = int(np.broadcast_to(arch.vocabulary, apart.shape)[np.argmax(apart)])
+            raise SpecError(
+                f"draft {name} has a vocabulary of {int(given.vocabulary[0]):,}, the model one of "
+                f"{other:,}: a draft must speak the model's own"
+            )
+        size = parameter_count(given)[0]
+        smaller = size < parameter_count(arch)
+        if arch.names and not smaller.all():
+            larger = arch.names[int(np.argmin(smaller))]
+            raise SpecError(
+                f"draft {name} is not smaller than {larger}, which verifies what it drafts"
+            )
+        formats = {
+            f"{part}_format": getattr(arch, f"{part}_format")
+            for part in ("weight", "embedding", "kv", "activation")
+        }
+        return cls(replace(given, names=(), **formats).as_float(), 1.0, smaller)
+
+    def phase(self, name: str, bench: Bench, workload: Workload) -> Phase:
+        """Return what the draft adds to a phase: it reads the prompt, too, and drafts each round.
+
+        The k steps of a round are priced at the mean of their contexts.
+        """
+        if name == "prefill":
+            return self._known(reading(bench, workload).as_draft(self.share))
+        k = workload.draft_length
+        keys = workload.prompt + (k + 1) / 2
+        step = Pass(workload.batch, 1, keys, workload.mask, "last", workload.attention)
+        phase = writing(bench, step, workload.rounds, workload.expected_tokens)
+        return self._known(phase.as_draft(k * self.share))
+
+    def _known(self, phase: Phase) -> Phase:
+        if self.smaller.all():
+            return phase
+        seconds = np.where(self.smaller, phase.seconds, np.nan)
+        return replace(phase, seconds=seconds, joules=np.where(self.smaller, phase.joules, np.nan))
+
+    def memory(self, workload: Workload, stored: Array, cache: Array) -> tuple[Array, Array, Array]:
+        """Return bytes of weights, of cache and of activations of the draft, (N,) each.
+
+        stored, cache: the model's own, for a draft that is a share of it.
+        """
+        if self.arch is None:
+            return self.share * stored, self.share * cache, np.zeros(1)
+        peak = activation_peak(self.arch, workload.largest_pass())
+        return weight_bytes(self.arch), cache_bytes(self.arch, workload), peak
