@@ -82,6 +82,14 @@ def sweep(
         ),
     ] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of nsga2 and nsga3.", min=0)] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Search exactly on the machines of a Dask scheduler, or `local`: on a worker "
+            "process a core. Needs roofline[cluster].",
+            metavar="ADDRESS|local",
+        ),
+    ] = None,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -148,11 +156,11 @@ def sweep(
     from spec_files import SpecError
 
     if resume is not None:
-        _refuse_beside(context, "resume", {"resume", "as_json"})
+        _refuse_beside(context, "resume", {"resume", "scheduler", "as_json"})
         folder = RunFolder.reopen(resume)
         job = Sweep.load(folder.sweep_file)
     elif repeat is not None:
-        _refuse_beside(context, "repeat", {"repeat", "out", "as_json"})
+        _refuse_beside(context, "repeat", {"repeat", "out", "scheduler", "as_json"})
         job = Sweep.load(repeat)
         folder = RunFolder.create(out, job.device.name)
     else:
@@ -190,7 +198,7 @@ def sweep(
             references=reference,
         )
         folder = RunFolder.create(out, Path(device).name.removesuffix(".yaml"))
-    _run(job, folder, as_json)
+    _run(job, folder, scheduler, as_json)
 
 
 def _refuse_beside(context: typer.Context, option: str, allowed: set[str]) -> None:
@@ -216,27 +224,29 @@ def _limit_of(objective: str, text: str) -> float:
         raise SpecError(f"--max-{objective}: {error}") from None
 
 
-def _run(job: Sweep, folder: RunFolder, as_json: bool) -> None:
+def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) -> None:
     from concurrent.futures import BrokenExecutor
 
     from roofline.cli import show
+    from roofline.search.cluster import connected
     from spec_files import SpecError
 
+    if scheduler is not None and job.method not in ("auto", "exact"):
+        raise SpecError(f"--scheduler spreads an exact search; {job.method} runs in one process")
     problem = job.problem()
-    folder.begin(job)
-    try:
-        with show.progress() as tell:
-            run = job.run(
-                problem, checkpoint=folder.checkpoint, progress=partial(tell, "searching")
-            )
-            tell("drawing", 0, None)
-            folder.write(run, problem, partial(tell, "writing all candidates"))
-    except (KeyboardInterrupt, BrokenExecutor):
-        show.note(f"stopped; `roofline sweep --resume {folder.path}` finishes it", error=True)
-        raise
-    except SpecError:
-        folder.withdraw()
-        raise
+    with connected(scheduler) as cluster:
+        folder.begin(job)
+        try:
+            with show.progress() as tell:
+                run = job.run(problem, folder.checkpoint, partial(tell, "searching"), cluster)
+                tell("drawing", 0, None)
+                folder.write(run, problem, partial(tell, "writing all candidates"))
+        except (KeyboardInterrupt, BrokenExecutor):
+            show.note(f"stopped; `roofline sweep --resume {folder.path}` finishes it", error=True)
+            raise
+        except SpecError:
+            folder.withdraw()
+            raise
     if as_json:
         import json
 

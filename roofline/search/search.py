@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roofline.search.checkpoints import checkpointed_method
 from roofline.search.enumeration import enumerate_exactly
@@ -13,6 +14,9 @@ from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
 from roofline.search.workers import cores
 from spec_files import SpecError, did_you_mean
+
+if TYPE_CHECKING:
+    from roofline.search.cluster import Cluster
 
 METHODS = ("auto", "exact", *ALGORITHMS)
 PATIENCE = 60.0
@@ -29,6 +33,7 @@ def search(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     checkpoint: str | Path | None = None,
+    cluster: Cluster | None = None,
 ) -> SearchResult:
     """Return the Pareto front of a problem.
 
@@ -36,14 +41,17 @@ def search(
     repeatably for a seed; `auto` goes on with the method whose checkpoint there is, or measures the
     rate on a sample, and is exact where that takes less than a minute and NSGA-II elsewhere.
     workers: of the exact search. progress: called with how much is done of how much. checkpoint: a
-    file that the search continues from, if it is there, and that it writes.
+    file that the search continues from, if it is there, and that it writes. cluster: machines to
+    enumerate on; `auto` is then exact, for a heuristic search runs in one process.
     """
     if method not in METHODS:
         raise SpecError(f"unknown search method {method!r}{did_you_mean(method, METHODS)}")
     if method == "auto":
-        method = choose_method(problem, checkpoint, workers)
+        method = choose_method(problem, checkpoint, workers, cluster)
     if method == "exact":
-        return enumerate_exactly(problem, workers=workers, progress=progress, checkpoint=checkpoint)
+        return enumerate_exactly(
+            problem, workers=workers, progress=progress, checkpoint=checkpoint, cluster=cluster
+        )
     return evolve(
         problem,
         algorithm=method,
@@ -55,12 +63,16 @@ def search(
 
 
 def choose_method(
-    problem: Problem, checkpoint: str | Path | None = None, workers: int | None = None
+    problem: Problem,
+    checkpoint: str | Path | None = None,
+    workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> str:
     """Return the method of a checkpoint, if there is one; else exact if quick, else NSGA-II."""
     if checkpoint and Path(checkpoint).exists():
         return checkpointed_method(Path(checkpoint))
-    return "exact" if seconds_to_enumerate(problem, workers) <= PATIENCE else "nsga2"
+    quick = cluster is not None or seconds_to_enumerate(problem, workers) <= PATIENCE
+    return "exact" if quick else "nsga2"
 
 
 def seconds_to_enumerate(problem: Problem, workers: int | None = None) -> float:

@@ -42,6 +42,7 @@ from spec_files import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from roofline.search.cluster import Cluster
 
 Array = np.ndarray
 Progress = Callable[[int, int], None]
@@ -279,16 +280,17 @@ class Sweep(Spec):
         problem: Problem,
         checkpoint: Path | None = None,
         progress: Progress | None = None,
+        cluster: Cluster | None = None,
     ) -> SweepRun:
         """Search, and describe what is found.
 
         checkpoint: file that the search continues from if it is there, and beside it one for each
-        other law and for the other method; the front is the same as without interruption. Raises
-        SpecError where no candidate meets the constraints.
+        other law and for the other method; the front is the same as without interruption. cluster:
+        machines to enumerate on. Raises SpecError where no candidate meets the constraints.
         """
         method: str = self.method
         if method == "auto":
-            method = choose_method(problem, checkpoint)
+            method = choose_method(problem, checkpoint, cluster=cluster)
         heuristic = "nsga2" if method == "exact" else method
         beside = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-certify")
         results = {
@@ -299,6 +301,7 @@ class Sweep(Spec):
                 seed=self.seed,
                 progress=progress,
                 checkpoint=checkpoint if name == method else beside,
+                cluster=cluster,
             )
             for name in (("exact", heuristic) if self.certify else (method,))
         }
@@ -319,11 +322,15 @@ class Sweep(Spec):
             evolved = results[heuristic]
             summary[f"{heuristic}_evaluations"] = evolved.evaluated
             summary[f"{heuristic}_hypervolume_ratio"] = evolved.hypervolume_ratio(results["exact"])
-        others = self._under_other_laws(method, checkpoint, progress)
+        others = self._under_other_laws(method, checkpoint, progress, cluster)
         return self._describe(problem, result, others, summary)
 
     def _under_other_laws(
-        self, method: str, checkpoint: Path | None, progress: Progress | None
+        self,
+        method: str,
+        checkpoint: Path | None,
+        progress: Progress | None,
+        cluster: Cluster | None,
     ) -> list[tuple[Problem, SearchResult]]:
         """Search under each other law."""
         found = []
@@ -337,6 +344,7 @@ class Sweep(Spec):
                 seed=self.seed,
                 progress=progress,
                 checkpoint=file,
+                cluster=cluster,
             )
             if not len(result):
                 raise SpecError(f"under law {law.name!r}, {self._nothing_left(problem)}")
