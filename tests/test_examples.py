@@ -8,9 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roofline.cli import codesign, compare, estimate, laws, listings, run, sweep
-from roofline.cli import compare, estimate, graph, laws, listings, run, sweep
-from roofline.cli import compare, compress, estimate, laws, listings, run, sweep
+from roofline.cli import (
+    codesign,
+    compare,
+    compress,
+    estimate,
+    graph,
+    laws,
+    listings,
+    run,
+    strategies,
+    sweep,
+)
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
@@ -28,6 +37,8 @@ COMMANDS = (
     laws.show_law,
     laws.list_curves,
     graph.graph,
+    strategies.plan,
+    strategies.fit_curve,
 )
 
 

@@ -20,12 +20,13 @@ from roofline.engine import BOUNDS, Estimate, estimate
 from roofline.engine.placement import CRITERIA, calibrated_for, main_processor
 from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
 from roofline.mixes import Mix
+from roofline.search.evolution import ALGORITHMS
 from roofline.search.many import How, MixEvaluator, estimate_mix
 from roofline.search.objectives import Constraint, parse_objectives
 from roofline.search.problem import Evaluator, Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.run import SweepRun
-from roofline.search.search import PATIENCE, choose, search
+from roofline.search.search import PATIENCE, choose_method, search
 from roofline.search.uncertainty import Errors, assess, distance, own_intervals
 from roofline.search.verdict import add_confidence, add_survival
 from roofline.search.workload_spec import WorkloadSpec, held_whole, model_file
@@ -44,6 +45,7 @@ from spec_files import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from roofline.search.cluster import Cluster
 
 Array = np.ndarray
 Progress = Callable[[int, int], None]
@@ -70,7 +72,9 @@ DIMENSIONS = {
 
 FORMAT_PARTS = ("weight", "kv", "activation")
 
-METHOD_NAMES = {"exact": "exact enumeration", "pruned": "pruning by bounds", "nsga2": "NSGA-II"}
+METHOD_NAMES = {"exact": "exact enumeration", "pruned": "pruning by bounds"} | {
+    name: f"{title} and a walk along its front" for name, title in ALGORITHMS.items()
+}
 
 PACKAGES = ("roofline", "numpy", "pymoo", "moocore", "pydantic")
 
@@ -97,7 +101,7 @@ class Sweep(Spec):
     objectives: tuple[str, ...] = ("loss", "tpot")
     constraints: dict[str, str | float] = Field({})
     """Largest value of an objective, with its unit."""
-    method: Literal["auto", "exact", "pruned", "nsga2"] = "auto"
+    method: Literal["auto", "exact", "pruned", "nsga2", "nsga3"] = "auto"
     max_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
     """When a search by pruning stops though it is not done."""
     evaluations: int = Field(100_000, ge=1)
@@ -106,7 +110,8 @@ class Sweep(Spec):
     in_range_only: bool = False
     """Leave out candidates beyond the data that the law was fitted on."""
     certify: bool = False
-    """Also search by the other method, and report what share of the hypervolume NSGA-II reaches."""
+    """Also search by the other method, exact or NSGA-II, and report the share of the exact
+    hypervolume that the heuristic one reaches."""
     all_candidates: bool = False
     """Also write every candidate of the space."""
     references: tuple[ReferenceModel, ...] = ()
@@ -293,18 +298,25 @@ class Sweep(Spec):
         problem: Problem,
         checkpoint: Path | None = None,
         progress: Progress | None = None,
+        cluster: Cluster | None = None,
     ) -> SweepRun:
         """Search, and describe what is found.
 
-        checkpoint: file that an exact search continues from if it is there, and beside it one for
-        each other law; NSGA-II starts anew from its seed and so ends the same. Raises SpecError
-        where no candidate meets the constraints.
+        checkpoint: file that the search continues from if it is there, and beside it one for each
+        other law and for the other method; the front is the same as without interruption. cluster:
+        machines to enumerate on. Raises SpecError where no candidate meets the constraints.
         """
-        method = choose(problem, checkpoint=checkpoint) if self.method == "auto" else self.method
+        method: str = self.method
+        if method == "auto":
+            method = choose_method(problem, checkpoint, cluster=cluster)
+        heuristic = "nsga2" if method in ("exact", "pruned") else method
         proven = "pruned" if method == "pruned" else "exact"
+        beside = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-certify")
         results = {
-            name: self._search(problem, name, checkpoint, progress)
-            for name in ((proven, "nsga2") if self.certify else (method,))
+            name: self._search(
+                problem, name, checkpoint if name == method else beside, progress, cluster
+            )
+            for name in ((proven, heuristic) if self.certify else (method,))
         }
         result = results[method]
         if not len(result):
@@ -322,28 +334,37 @@ class Sweep(Spec):
         if result.pruning is not None:
             summary["pruning"] = result.pruning.to_dict()
         if self.certify:
-            evolved = results["nsga2"]
-            summary["nsga2_evaluations"] = evolved.evaluated
-            summary["nsga2_hypervolume_ratio"] = evolved.hypervolume_ratio(results[proven])
-        others = self._under_other_laws(method, checkpoint, progress)
+            evolved = results[heuristic]
+            summary[f"{heuristic}_evaluations"] = evolved.evaluated
+            summary[f"{heuristic}_hypervolume_ratio"] = evolved.hypervolume_ratio(results[proven])
+        others = self._under_other_laws(method, checkpoint, progress, cluster)
         return self._describe(problem, result, others, summary)
 
     def _under_other_laws(
-        self, method: str, checkpoint: Path | None, progress: Progress | None
+        self,
+        method: str,
+        checkpoint: Path | None,
+        progress: Progress | None,
+        cluster: Cluster | None,
     ) -> list[tuple[Problem, SearchResult]]:
         """Search under each other law."""
         found = []
         for number, law in enumerate(self.other_laws, 1):
             problem = self.problem(law)
             file = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
-            result = self._search(problem, method, file, progress)
+            result = self._search(problem, method, file, progress, cluster)
             if not len(result):
                 raise SpecError(f"under law {law.name!r}, {self._nothing_left(problem)}")
             found.append((problem, result))
         return found
 
     def _search(
-        self, problem: Problem, method: str, checkpoint: Path | None, progress: Progress | None
+        self,
+        problem: Problem,
+        method: str,
+        checkpoint: Path | None,
+        progress: Progress | None,
+        cluster: Cluster | None,
     ) -> SearchResult:
         limit = PATIENCE if self.method == "auto" else None
         return search(
@@ -352,7 +373,8 @@ class Sweep(Spec):
             evaluations=self.evaluations,
             seed=self.seed,
             progress=progress,
-            checkpoint=None if method == "nsga2" else checkpoint,
+            checkpoint=checkpoint,
+            cluster=cluster,
             max_seconds=limit if self.max_seconds is None else self.max_seconds,
         )
 
