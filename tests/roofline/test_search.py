@@ -3,7 +3,7 @@
 import itertools
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -246,8 +246,10 @@ def test_nsga2_under_tight_constraints_stays_within_them():
 def test_auto_enumerates_what_is_quickly_enumerated(monkeypatch):
     assert search(problem()).method == "exact"
     module = sys.modules[search_module.__module__]
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
-    assert search(problem(), evaluations=100).method == "nsga2"
+    monkeypatch.setattr(module, "PATIENCE", 1e-6)
+    assert search(problem()).method == "pruned"
+    many = replace(problem(), objectives=("loss", "ttft", "tpot", "latency"))
+    assert search(many, evaluations=100).method == "nsga2"
     with pytest.raises(SpecError, match="nearest is 'exact'"):
         search(problem(), "exakt")
 

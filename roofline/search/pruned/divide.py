@@ -113,16 +113,24 @@ class Divide:
             # One choice cannot be halved; what seems to change nothing still may.
             self.spread.append(np.where(tree.length > 1, np.maximum(apart, 1e-9), -1.0))
 
-    def batch(self, boxes: Array, front: Array) -> Found:
-        """Halve boxes a few times; leave out what is proven, and judge the points of small ones."""
+    def whole(self) -> tuple[Array, Array]:
+        """Return the box that is the whole space, and what no objective in it falls below."""
+        whole = self.boxes.whole()
+        lows = np.stack(self.boxes.bounds(whole)[: len(self.problem.objectives)], axis=1)
+        return whole, np.fmax(lows, -np.inf)
+
+    def batch(self, boxes: Array, lows: Array, front: Array) -> Found:
+        """Halve boxes a few times; leave out what is proven, and judge the points of small ones.
+
+        lows: (B, k) what no objective in the boxes falls below, as far as is known.
+        """
         shadow = Shadow.of(front)
         counts = Pruning()
-        lows = np.empty((0, front.shape[1]))
         small = []
         for _ in range(ROUNDS):
             if not len(boxes):
                 break
-            boxes, lows, count = self._left(self._halves(boxes), shadow)
+            boxes, lows, count = self._left(self._halves(boxes), np.tile(lows, (2, 1)), shadow)
             tiny = self.boxes.points(boxes) <= JUDGED
             small.append(boxes[tiny])
             boxes, lows = boxes[~tiny], lows[~tiny]
@@ -136,17 +144,22 @@ class Divide:
         gain = np.stack([self.spread[axis][boxes[:, axis]] for axis in range(boxes.shape[1])])
         return self.boxes.halve(boxes, gain.argmax(axis=0))
 
-    def _left(self, boxes: Array, shadow: Shadow) -> tuple[Array, Array, Pruning]:
-        """Return the boxes that may hold a member, what they cannot fall below, and the counts."""
+    def _left(self, boxes: Array, above: Array, shadow: Shadow) -> tuple[Array, Array, Pruning]:
+        """Return the boxes that may hold a member, what they cannot fall below, and the counts.
+
+        above: what is known already of their lows.
+        """
         bounded = len(boxes)
-        boxes = boxes[self.boxes.inhabited(boxes)]
+        some = self.boxes.inhabited(boxes)
+        boxes, above = boxes[some], above[some]
         inhabited = len(boxes)
         k = len(self.problem.objectives)
         found = self.boxes.bounds(boxes)
         may = np.ones(len(boxes), dtype=bool)
         for condition in found[k:]:
             may &= condition != 0
-        lows = np.stack(found[:k], axis=1)
+        # A low may be unknown; what holds of the whole holds of its halves.
+        lows = np.fmax(np.stack(found[:k], axis=1), above)
         hidden = shadow.hides(lows)
         kept = may & ~hidden
         counts = Pruning(

@@ -123,7 +123,7 @@ def prune(
     if path and path.exists():
         state = State.load(path, fingerprint)
     else:
-        state = State.start(fingerprint, divide.boxes.whole(), *_first_front(divide))
+        state = State(fingerprint, *divide.whole(), *_first_front(divide))
     divide.lean(_typical(problem, state.keys))
     search = _Search(divide, state, began)
     saved = began
@@ -186,7 +186,7 @@ class _Search:
         self.state = replace(self.state, counts=counts)
         boxes, lows = boxes[~hidden], lows[~hidden]
         if len(boxes):
-            self.running.append((boxes, lows, submit(boxes, self.state.points)))
+            self.running.append((boxes, lows, submit(boxes, lows, self.state.points)))
 
     def finish(self) -> None:
         """Wait for the oldest batch, and take in what came of it."""

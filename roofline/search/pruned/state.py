@@ -25,7 +25,7 @@ class Pruning:
     were judged one by one; open: those left when the search was stopped. boxes: all that were
     bounded. judged_points: points of the grid in judged boxes; points: of the whole grid. missing:
     bound on the hypervolume that the front may still lack, from its own reference point; 0 where it
-    is proven exact, None where there is no front to measure from.
+    is proven exact, None where there is no front to measure from or no bound yet.
     """
 
     boxes: int = 0
@@ -72,12 +72,6 @@ class State:
     seconds: float = 0.0
 
     @classmethod
-    def start(cls, fingerprint: str, whole: Array, keys: Array, points: Array) -> State:
-        """Return the state in which all is open, with a first front."""
-        lows = np.full((1, points.shape[1]), -np.inf)
-        return cls(fingerprint, whole, lows, keys, points)
-
-    @classmethod
     def load(cls, path: Path, fingerprint: str) -> State:
         """Read a state; SpecError if it belongs to another problem or is no state at all."""
         try:
@@ -107,13 +101,18 @@ class State:
 
     def save(self, path: Path) -> None:
         """Write the state so that a reader sees the old file or the new one, never half of one."""
+<<<<<<< HEAD
         counts = [getattr(self.counts, f.name) or 0 for f in fields(Pruning)]
         write_checkpoint(path, vars(self) | {"counts": np.array(counts, dtype=float)})
+=======
+        counts = [getattr(self.counts, f.name) for f in fields(Pruning)]
+        write_whole(path, vars(self) | {"counts": np.array(counts, dtype=float)})
+>>>>>>> 8a883960150ddaee8024985773ce51e1c1c4b7bd
 
     def missing(self) -> float | None:
         """Return a bound on the hypervolume that the front may lack, from its reference point.
 
-        None without a front. Of what lies beyond the reference point nothing is said.
+        None where there is none. Of what lies beyond the reference point nothing is said.
         """
         if not len(self.boxes):
             return 0.0
@@ -122,7 +121,10 @@ class State:
         reference = fronts.reference_point(self.points)
         best = np.concatenate([self.points, np.nan_to_num(self.lows, nan=-np.inf)])
         best = best[fronts.non_dominated(best)]
-        return fronts.hypervolume(best, reference) - fronts.hypervolume(self.points, reference)
+        whole = fronts.hypervolume(best, reference)
+        if not np.isfinite(whole):
+            return None
+        return max(0.0, whole - fronts.hypervolume(self.points, reference))
 
 
 def holds_boxes(path: Path) -> bool:
