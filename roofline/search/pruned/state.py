@@ -101,13 +101,8 @@ class State:
 
     def save(self, path: Path) -> None:
         """Write the state so that a reader sees the old file or the new one, never half of one."""
-<<<<<<< HEAD
-        counts = [getattr(self.counts, f.name) or 0 for f in fields(Pruning)]
-        write_checkpoint(path, vars(self) | {"counts": np.array(counts, dtype=float)})
-=======
         counts = [getattr(self.counts, f.name) for f in fields(Pruning)]
-        write_whole(path, vars(self) | {"counts": np.array(counts, dtype=float)})
->>>>>>> 8a883960150ddaee8024985773ce51e1c1c4b7bd
+        write_checkpoint(path, vars(self) | {"counts": np.array(counts, dtype=float)})
 
     def missing(self) -> float | None:
         """Return a bound on the hypervolume that the front may lack, from its reference point.
