@@ -356,12 +356,11 @@ def _readme(
     error = beside.set_index(["model", "format"])["error"]
     rates = ", ".join(f"{name} {rate:g}" for name, rate in result.rates.items())
     table = tables.read("omniquant_mlc_a100.csv")
-    published = {
+    tokens_per_s = {
         (row["model"], row["scheme"]): float(row["tok_per_s"]) for row in table if row["tok_per_s"]
     }
-    seven = {
-        scheme: tokens_per_s["LLaMA-7B", scheme] for scheme in ("FP16", "W4A16g128", "W3A16g128")
-    }
+    schemes = ("FP16", "W4A16g128", "W3A16g128")
+    seven = {scheme: tokens_per_s["LLaMA-7B", scheme] for scheme in schemes}
     changes = [100 * speed.change(*pair)[1] for pair in speed.halves("llama-7b")]
     small = load_model("llama-3.2-3b").with_formats("int4-g128")
     own_head = replace(small, tied_embedding=np.array(False))
