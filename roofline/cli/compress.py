@@ -285,6 +285,7 @@ def _can(recipe: Any, subject: Subject) -> bool:
 def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) -> None:
     from roofline.cli import show
     from roofline.compression.account import sentences
+    from roofline.compression.beside import errors
 
     told = {row["recipe"]: row for row in answer["front"]}
     shown = [("", told[str(found.outcome.recipes[at])]) for at in rows]
@@ -340,11 +341,11 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
     for line in sentences(found):
         show.note(line)
     if answer["laws_beside_chosen"]:
-        each = ", ".join(f"{k} {v:.4f}" for k, v in answer["laws_beside_chosen"].items())
-        show.note(
-            f"Laws of few bits for the chosen: {each}; held against the tables they err by factors "
-            "of .3 to 7."
+        each = ", ".join(
+            f"{law} {nats:.4f} (measured {errors()[law][0]:.2g} to {errors()[law][1]:.2g} times)"
+            for law, nats in answer["laws_beside_chosen"].items()
         )
+        show.note(f"Laws of few bits for the chosen, beside what GPTQ's tables measured: {each}.")
     for note in answer["chosen"]["notes"]:
         show.note(f"Of the chosen: {note}.")
 

@@ -7,34 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.compression.beside import laws_beside
 from roofline.compression.steps import Quantise
-from roofline.degradation import tables
 from roofline.degradation.tasks import TASKS, decay
 
 if TYPE_CHECKING:
     from hardware_specs import Device
     from roofline.compression.outcome import Outcome
     from roofline.compression.search import Found
-    from roofline.compression.subject import Subject
 
 Array = np.ndarray
-BESIDE = ("rounding-kumar", "rounding-ouyang", "precision")
-"""Laws of few bits, which the published tables contradict by factors of .3 to 7."""
-
-
-def laws_beside(subject: Subject, bits: float) -> dict[str, float]:
-    """Return what the precision laws say that weights in so many bits add, nats by law."""
-    from roofline.laws import load_law
-
-    size = subject.matrix_parameters
-    trained = 1e12 * (subject.tokens or tables.model("L3-8B").tokens)
-    found = {}
-    for name in BESIDE[:2]:
-        found[name] = float(load_law(name).at(size, trained, bits))
-    law = load_law("precision")
-    narrow, wide = (law.at(size, trained, each, 16, 16) for each in (bits, 16))
-    found["precision"] = float(narrow - wide)
-    return found
 
 
 def row(

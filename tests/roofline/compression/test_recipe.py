@@ -37,6 +37,17 @@ def test_a_file_may_mix_words_and_fields(tmp_path):
     assert recipe.name == "mine"
 
 
+def test_a_teacher_may_be_a_file_and_a_file_may_hold_a_student_law(tmp_path):
+    assert load_recipe("distil:./teacher.yaml").step(Distil).teacher == "./teacher.yaml"
+    law = dict(c0=1, c1=1, d1=1, f1=1, a=1, alpha=1, b=1, beta=1, gamma=1)
+    step = Distil(teacher="llama-3.1-70b", start="scratch", student=law, pretrain=True)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(Recipe(steps=(step,)).to_yaml())
+    assert load_recipe(str(file)).steps == (step,)
+    file.write_text("steps:\n  - distil: llama-3.1-70b\n  - quantise: gptq:4:g128\n")
+    assert str(load_recipe(str(file))) == "distil:llama-3.1-70b,gptq:4:g128"
+
+
 def test_the_published_recipe():
     """arXiv 2601.09865: distilled into adapters by Muon, then GPTQ at 4 bits."""
     assert str(published("llama-3.1-70b")) == "distil:llama-3.1-70b,lora,muon,gptq:4:g128"
