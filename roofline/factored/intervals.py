@@ -2,7 +2,8 @@
 
 Every rule is the function's range over all inputs within their bounds, so what comes out contains
 every value that can occur; where one input occurs twice in a formula it may contain more. Bounds
-are arrays that broadcast against each other. Booleans are 0 and 1.
+are arrays that broadcast against each other. Booleans are 0 and 1. A bound that is NaN says that
+anything may be, NaN included.
 """
 
 from __future__ import annotations
@@ -26,41 +27,50 @@ def _rising_in_both(function: Callable[[Any, Any], Any]) -> Rule:
 
 
 def _of_corners(function: Callable[[Any, Any], Any]) -> Rule:
-    """Monotone in each input by itself: the extremes are at corners."""
+    """Monotone in each input by itself: the extremes are at corners. NaN at one says nothing."""
 
     def rule(a: Bounds, b: Bounds) -> Bounds:
-        with np.errstate(all="ignore"):
-            corners = [function(x, y) for x in a for y in b]
-        unknown = np.isnan(corners[0])
-        for corner in corners[1:]:
-            unknown = unknown | np.isnan(corner)
+        corners = [function(x, y) for x in a for y in b]
         low = np.minimum(np.minimum(corners[0], corners[1]), np.minimum(corners[2], corners[3]))
         high = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
-        return np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)
+        return low, high
 
     return rule
 
 
+def _multiply(a: Bounds, b: Bounds) -> Bounds:
+    if np.all(np.greater_equal(a[0], 0)) and np.all(np.greater_equal(b[0], 0)):
+        return np.multiply(a[0], b[0]), np.multiply(a[1], b[1])
+    return _of_corners(np.multiply)(a, b)
+
+
 def _divide(a: Bounds, b: Bounds) -> Bounds:
+    if np.all(np.greater_equal(a[0], 0)) and np.all(np.greater(b[0], 0)):
+        return np.true_divide(a[0], b[1]), np.true_divide(a[1], b[0])
     low, high = _of_corners(np.true_divide)(a, b)
     around = np.logical_and(np.less_equal(b[0], 0), np.greater_equal(b[1], 0))
     if not np.any(around):
         return low, high
-    return np.where(around, -np.inf, low), np.where(around, np.inf, high)
+    # What is divided by nought is infinite or NaN.
+    return np.where(around, np.nan, low), np.where(around, np.nan, high)
 
 
 def _power(a: Bounds, b: Bounds) -> Bounds:
     """Of a base that is nowhere negative; of others only even powers are told."""
+    if np.all(np.greater_equal(a[0], 1)) and np.all(np.greater_equal(b[0], 0)):
+        return np.power(a[0], b[0]), np.power(a[1], b[1])
     low, high = _of_corners(np.power)(a, b)
     # A base of one and an exponent of nought are turning points of neither: corners suffice.
     wild = np.less(a[0], 0)
     if not np.any(wild):
         return low, high
     even = np.logical_and(np.equal(b[0], b[1]), np.equal(np.mod(b[0], 2), 0))
+    even = np.logical_and(even, np.greater_equal(b[0], 0))
     most = np.maximum(np.abs(a[0]), np.abs(a[1]))
-    with np.errstate(all="ignore"):
-        top = np.where(even, np.power(most, b[1]), np.inf)
-    return np.where(wild, np.where(even, 0.0, -np.inf), low), np.where(wild, top, high)
+    least = _absolute(a)[0]
+    bottom = np.where(even, np.power(least, b[0]), np.nan)
+    top = np.where(even, np.power(most, b[1]), np.nan)
+    return np.where(wild, bottom, low), np.where(wild, top, high)
 
 
 def _absolute(a: Bounds) -> Bounds:
@@ -71,8 +81,12 @@ def _absolute(a: Bounds) -> Bounds:
 
 def _equal(a: Bounds, b: Bounds) -> Bounds:
     point = (np.equal(a[0], a[1])) & (np.equal(b[0], b[1])) & np.equal(a[0], b[0])
-    meet = np.less_equal(a[0], b[1]) & np.less_equal(b[0], a[1])
-    return 1.0 * point, 1.0 * meet
+    return 1.0 * point, _unless(np.greater(a[0], b[1]) | np.greater(b[0], a[1]))
+
+
+def _unless(ruled_out: Any) -> Any:
+    """Whether something may be, where comparisons with NaN, being false, rule nothing out."""
+    return 1.0 - 1.0 * ruled_out
 
 
 def _where(c: Bounds, yes: Bounds, no: Bounds) -> Bounds:
@@ -94,7 +108,9 @@ def _unknown(a: Bounds) -> Bounds:
 
 def looked_up(row: Array, place: Bounds) -> Bounds:
     """Bounds of what stands in a row between two places."""
-    first, last = (np.clip(np.asarray(p, dtype=float), 0, len(row) - 1) for p in place)
+    ends = (np.asarray(p, dtype=float) for p in place)
+    known = (np.where(np.isnan(p), whole, p) for p, whole in zip(ends, (0, np.inf), strict=True))
+    first, last = (np.clip(p, 0, len(row) - 1) for p in known)
     first, last = np.ceil(first).astype(int), np.floor(last).astype(int)
     steps = np.arange(len(row))
     inside = (steps >= first[..., None]) & (steps <= last[..., None])
@@ -105,7 +121,7 @@ def looked_up(row: Array, place: Bounds) -> Bounds:
 RULES: dict[str, Rule] = {
     "add": _rising_in_both(np.add),
     "subtract": lambda a, b: (np.subtract(a[0], b[1]), np.subtract(a[1], b[0])),
-    "multiply": _of_corners(np.multiply),
+    "multiply": _multiply,
     "divide": _divide,
     "power": _power,
     "float_power": _power,
@@ -128,13 +144,10 @@ RULES: dict[str, Rule] = {
     "ceil": _rising(np.ceil),
     "rint": _rising(np.rint),
     "reciprocal": lambda a: _divide((1.0, 1.0), a),
-    "less": lambda a, b: (1.0 * np.less(a[1], b[0]), 1.0 * np.less(a[0], b[1])),
-    "less_equal": lambda a, b: (1.0 * np.less_equal(a[1], b[0]), 1.0 * np.less_equal(a[0], b[1])),
-    "greater": lambda a, b: (1.0 * np.greater(a[0], b[1]), 1.0 * np.greater(a[1], b[0])),
-    "greater_equal": lambda a, b: (
-        1.0 * np.greater_equal(a[0], b[1]),
-        1.0 * np.greater_equal(a[1], b[0]),
-    ),
+    "less": lambda a, b: (1.0 * np.less(a[1], b[0]), _unless(a[0] >= b[1])),
+    "less_equal": lambda a, b: (1.0 * np.less_equal(a[1], b[0]), _unless(a[0] > b[1])),
+    "greater": lambda a, b: (1.0 * np.greater(a[0], b[1]), _unless(a[1] <= b[0])),
+    "greater_equal": lambda a, b: (1.0 * np.greater_equal(a[0], b[1]), _unless(a[1] < b[0])),
     "equal": _equal,
     "not_equal": lambda a, b: _not(_equal(a, b)),
     "logical_and": _rising_in_both(np.minimum),
