@@ -170,7 +170,6 @@ class Boxes:
         found = (known[self._at[id(each)]] for each in self.outputs)
         return [(np.broadcast_to(low, shape), np.broadcast_to(high, shape)) for low, high in found]
 
-
     def inside(self, boxes: Array) -> Array:
         """Return the choices of every point in some boxes, (N, axes), those that rules allow."""
         spans = np.stack([t.length[boxes[:, a]] for a, t in enumerate(self.trees)], axis=1)
