@@ -190,7 +190,6 @@ def sweep(
         folder = RunFolder.create(out, job.device.name)
     else:
         from hardware_specs import load_device
-        from roofline.workload import Workload
 
         if device is None:
             raise SpecError("no device was given: write e.g. --device phone")
@@ -209,7 +208,7 @@ def sweep(
             placement=placement,
             space=space,
             formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
-            workload=Workload(batch, prompt, generate).to_dict(),
+            workload={"batch": batch, "prompt": prompt, "generate": generate},
             mix=_mix(context, mix),
             how="worst" if worst else "mean",
             law=law,

@@ -36,7 +36,7 @@ from roofline.search.pruned import prune, pruning
 from roofline.search.pruned.divide import Divide
 from roofline.search.pruned.shadow import Shadow
 from roofline.workload import Workload
-from spec_files import SpecError, parse_spec, validate_spec
+from spec_files import SpecError, validate_spec
 
 
 def subset(name: str, seed: int, points: float) -> Space:
