@@ -177,6 +177,11 @@ class Space(Spec):
         """Return what must hold of a point to be a candidate: all of these, shaped as `tables`."""
         return self._grid.masks
 
+    def values(self, axis: int) -> dict[str, list[Any]]:
+        """Return the fields that a dimension sets, each with its value at every choice, in code:
+        formats and `qk_norm` by number, `all` KV heads as 0."""
+        return {name: list(self._values[name]) for name in self.axes[axis]}
+
     def labels(self, axis: int) -> list[str]:
         """Return the values of a dimension as a person would write them."""
         names = self.axes[axis]

@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roofline.cli import codesign, compare, estimate, laws, listings, run, sweep
+from roofline.cli import (
+    codesign,
+    compare,
+    compress,
+    estimate,
+    graph,
+    laws,
+    listings,
+    run,
+    strategies,
+    sweep,
+)
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
@@ -16,6 +27,7 @@ COMMANDS = (
     estimate.estimate,
     compare.compare,
     codesign.codesign,
+    compress.compress,
     listings.list_devices,
     listings.show_device,
     listings.schema,
@@ -24,6 +36,9 @@ COMMANDS = (
     laws.list_laws,
     laws.show_law,
     laws.list_curves,
+    graph.graph,
+    strategies.plan,
+    strategies.fit_curve,
 )
 
 

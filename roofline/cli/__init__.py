@@ -23,6 +23,7 @@ def run(arguments: list[str]) -> int:
     from typer.exceptions import TyperException
 
     from roofline.cli.app import app
+    from roofline.search.cluster import ClusterLost
     from spec_files import SpecError
 
     try:
@@ -34,6 +35,8 @@ def run(arguments: list[str]) -> int:
         return _say(error.format_message() + _read(error, arguments), 2)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", 130)
+    except ClusterLost as lost:
+        return _say(str(lost), 1)
     except BrokenExecutor:
         return _say("a worker process was killed from outside, perhaps for want of memory", 1)
     except (BrokenPipeError, SystemExit):  # the reader of our output, such as `head`, is gone

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from roofline.compression.subject import Subject
 
 _SHOWN = 12
+_ENDS = ("low", "high")
 
 
 def compress(
@@ -112,6 +113,7 @@ def compress(
     from hardware_specs import load_device
     from roofline.compression.account import spread, to_dict
     from roofline.compression.folder import check_folder, write
+    from roofline.efficiency.calibrated import calibrated, say_basis
     from spec_files import SpecError
 
     if out is not None:
@@ -134,11 +136,12 @@ def compress(
     )  # fmt: skip
     answer = to_dict(found, trainer=trainer, utilisation=utilisation, accuracies=before)
     answer["loss_before"] = _base(subject, loss)
+    unit = calibrated(load_device(device), processor, runtime).processor(processor)
     answer |= {
         "device": load_device(device).name,
         "workload": {"batch": batch, "prompt": prompt, "generate": generate},
         "runtime": found.outcome.cost.runtime,
-        "basis": found.outcome.cost.basis,
+        "basis": say_basis(unit, ideal),
     }
     written = [] if out is None else write(found, answer, out)
     if as_json:
@@ -189,8 +192,10 @@ def _base(subject: Subject, given: float | None) -> dict[str, Any]:
     if given is not None:
         return {"loss": given, "from": "given"}
     trained = 1e12 * (subject.tokens or model("L3-8B").tokens)
-    value = float(subject.law.at(subject.matrix_parameters, trained))
-    return {"loss": value, "from": f"law {subject.law.name}: {subject.law.data}"}
+    law = subject.law.at_tokens(trained)
+    (outside,) = law.out_of_range_reasons(subject.arch)
+    beyond = f" [out of its range: {outside}]" if outside else ""
+    return {"loss": float(law.loss(subject.arch)[0]), "from": f"law {law.name}{beyond}"}
 
 
 def _accuracies(
@@ -311,7 +316,8 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
     stood = [(key, answer[key]) for key in ("chosen", "published", "asked") if answer[key]]
     tasks = list(stood[0][1]["kept"])
     show.table(
-        "Accuracy above chance that is kept" + (" (accuracy)" if "accuracy" in stood[0][1] else ""),
+        "Accuracy above chance that is kept"
+        + (" (accuracy, 90 %)" if "accuracy" in stood[0][1] else ""),
         ["", *tasks, "trained and calibrated", "hours", "optimiser state"],
         [
             [
@@ -325,6 +331,12 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
         ],
     )
     show.note(f"Hours of one {trainer}. Loss before: {base['loss']:.3f} nats, {base['from']}.")
+    spread = {
+        name: tuple(answer["chosen"][f"{name}_{end}"] / answer["chosen"][name] for end in _ENDS)
+        for name in ("ttft", "tpot")
+        if answer["chosen"][f"{name}_low"] is not None
+    }
+    show.note(f"Basis: {answer['basis']}.{show.spread(spread)}")
     for line in sentences(found):
         show.note(line)
     if answer["laws_beside_chosen"]:
@@ -342,5 +354,5 @@ def _task(row: dict[str, Any], name: str) -> str:
     said = row.get("accuracy", {}).get(name)
     if said is None:
         return kept
-    half = 50 * (said["high"] - said["low"])
-    return f"{kept} ({100 * said['after']:.1f} ± {half:.1f} %)"
+    ends = f"{100 * said['low']:.1f} to {100 * said['high']:.1f}"
+    return f"{kept} ({100 * said['after']:.1f}, {ends})"

@@ -48,7 +48,7 @@ def write_report(folder: Path, device: str) -> list[Path]:
 
     from arch_space.library import load_model
     from hardware_specs import load_device
-    from roofline.budgets.folder import save_figure, write_text
+    from roofline.budgets.folder import FIGURE_DPI, write_text
     from roofline.diffusion.evidence import fitted_pass_seconds, hold, vote_costs
     from roofline.diffusion.intensity import break_even_map, intensity_of
     from roofline.diffusion.published import voting_table
@@ -61,7 +61,10 @@ def write_report(folder: Path, device: str) -> list[Path]:
     row = next(
         r for r in voting_table().rows if (r.model, r.task, r.length) == (MODEL, "GSM8K", ANSWER)
     )
-    votes = vote_costs(small, profile, row, prompt=PROMPT)
+    votes = {
+        name: vote_costs(small, profile, row, prompt=PROMPT, processor=name)
+        for name in _processors(profile)
+    }
     held = {"runtime": hold(), "fitted": hold(fitted_pass_seconds())}
     reference = load_device("a100")
     maps = [
@@ -71,7 +74,13 @@ def write_report(folder: Path, device: str) -> list[Path]:
     marks = {title: intensity_of(load_device(name), arch) for title, name in MARKS.items()}
     tables = {
         "fast_dllm.csv": _held_table(held),
-        "votes.csv": pd.DataFrame([vars(v) | {"device": profile.name} for v in votes]),
+        "votes.csv": pd.DataFrame(
+            [
+                {"device": profile.name, "processor": name} | vars(vote)
+                for name, told in votes.items()
+                for vote in told
+            ]
+        ),
         "ratios.csv": ratios(),
         "expectation.csv": expectation(),
         "devices.csv": devices([device, *OTHERS]),
@@ -83,8 +92,10 @@ def write_report(folder: Path, device: str) -> list[Path]:
         raise SpecError(f"--out: {folder} is a file; name a folder") from None
     for name, table in tables.items():
         write_text(folder / name, table.to_csv(index=False, float_format="%.6g"))
-    save_figure(break_even_figure(maps, marks, "LLaDA 8B"), folder, "break-even")
-    text = report(held, votes, profile, tables, _one_text(small, profile))
+    figure = break_even_figure(maps, marks, "LLaDA 8B")
+    figure.savefig(folder / "break-even.png", dpi=FIGURE_DPI)
+    alone = {name: _one_text(small, profile, name) for name in votes}
+    text = report(held, votes, profile, tables, alone)
     write_text(folder / "README.md", text)
     return [*(folder / name for name in tables), folder / "break-even.png", folder / "README.md"]
 
@@ -224,19 +235,20 @@ def devices(names: list[str]) -> pd.DataFrame:
     from roofline.workload import Workload
 
     arch, rows = load_model(MODEL), []
-    for name in names:
-        device = load_device(name)
+    for device, unit in ((d, p) for d in map(load_device, names) for p in _processors(d)):
         table = arch.with_formats(WEIGHTS) if device.kind in ("phone", "jetson", "sbc") else arch
         for prompt in (128, 1024, 8192):
             workload = Workload(1, prompt, ANSWER)
             found = {
-                cache: break_even(table, device, Schedule(cache, 32, 3.25), workload)
+                cache: break_even(
+                    table, device, Schedule(cache, 32, 3.25), workload, processor=unit
+                )
                 for cache in CACHES
             }
             first = found["none"]
             rows.append(
                 {
-                    "device": device.name,
+                    "device": f"{device.name} {unit}",
                     "runtime": first.autoregressive.runtime,
                     "weights": table.row()["weight_format"],
                     "prompt": prompt,
@@ -248,12 +260,19 @@ def devices(names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _one_text(arch: Architectures, device: Device) -> float:
+def _processors(device: Device) -> list[str]:
+    """The device's own choice, and its NPU if it has one."""
+    return list(dict.fromkeys([device.default_processor, *({"npu"} & set(device.processors))]))
+
+
+def _one_text(arch: Architectures, device: Device, processor: str) -> float:
     """Seconds of one text of the same length by the same model token by token."""
     from roofline.engine import estimate
     from roofline.workload import Workload
 
-    return float(estimate(arch, device, Workload(1, PROMPT, ANSWER)).latency[0])
+    return float(
+        estimate(arch, device, Workload(1, PROMPT, ANSWER), processor=processor).latency[0]
+    )
 
 
 def _seconds(value: float) -> str:
@@ -262,10 +281,10 @@ def _seconds(value: float) -> str:
 
 def report(
     held: dict[str, list[Held]],
-    votes: list[VoteCost],
+    votes: dict[str, list[VoteCost]],
     device: Device,
     tables: dict[str, pd.DataFrame],
-    one_text: float,
+    alone: dict[str, float],
 ) -> str:
     """Return the report as Markdown; every number is computed here."""
     from roofline.diffusion.evidence import fitted_pass_seconds
@@ -305,11 +324,9 @@ def report(
         f"LLaDA 8B in {WEIGHTS}, GSM8K with texts of {ANSWER} tokens after a prompt of {PROMPT} "
         f"(assumed). Accuracy and passes: {voting_table().source.where}. Every pass computes all "
         "positions, as published; nobody has published the accuracy of these votes with caches. "
-        f"The same model token by token would write one such text in {_seconds(one_text)}. BPC: "
-        "points gained over one text, by multiples of its passes.",
+        "BPC: points gained over one text, by multiples of its passes.",
         "",
-        *_vote_lines(votes),
-        "",
+        *(line for name in votes for line in _on_processor(device, name, votes[name], alone[name])),
         "RFG keeps two models in memory. Every ratio of the paper's tables, recomputed: "
         "ratios.csv.",
         "",
@@ -369,7 +386,21 @@ def _share(held: dict[str, list[Held]], fixed: float) -> float:
     return fixed / next(one.step for one in held["fitted"] if one.published.name == "dual cache")
 
 
-def _vote_lines(votes: list[VoteCost]) -> list[str]:
+def _on_processor(device: Device, name: str, votes: list[VoteCost], alone: float) -> list[str]:
+    """One processor's costs, and what they rest on."""
+    from roofline.efficiency.calibrated import calibrated, say_basis
+
+    unit = calibrated(device, name).processor(name)
+    return [
+        f"{unit.title}: {say_basis(unit)}. The same model token by token would write one such text "
+        f"in {_seconds(alone)}.",
+        "",
+        *_vote_lines(votes, device.memory.dram.usable_bytes),
+        "",
+    ]
+
+
+def _vote_lines(votes: list[VoteCost], usable: float) -> list[str]:
     from roofline.report.diffusion import markdown_table
 
     return markdown_table(
@@ -382,7 +413,8 @@ def _vote_lines(votes: list[VoteCost]) -> list[str]:
                 f"{v.passes:g}",
                 _seconds(v.seconds),
                 str(format_quantity(v.joules, "energy", digits=3)),
-                str(format_quantity(v.memory_bytes, "bytes", digits=3)),
+                str(format_quantity(v.memory_bytes, "bytes", digits=3))
+                + (", does not fit" if v.memory_bytes > usable else ""),
                 "" if v.method == "base" else f"{v.per_cost:.2f}",
                 "" if v.method == "base" else f"{v.per_minute:.3f}",
                 "" if v.method == "base" else f"{v.per_kilojoule:.3f}",

@@ -154,15 +154,24 @@ def graph(
 
 
 _PATHS = ("models", "file", "out")
+_COUNTS = ("evaluations", "seed", "nodes", "fan_in")
 
 
 def _settings(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Options of the search that goes on; SpecError where its file holds others."""
     from spec_files import SpecError
 
-    wrong = set(saved) ^ (set(given) - {"out"})
+    wrong = sorted(set(saved) ^ (set(given) - {"out"}))
     if wrong:
-        raise SpecError(f"--resume: the search's options are not those of this version: {wrong}")
+        raise SpecError(
+            f"--resume: the search's options are not those of this version: {wrong[0]!r} is "
+            f"{'unknown' if wrong[0] in saved else 'missing'}"
+        )
+    for name, value in saved.items():
+        kinds = (int,) if name in _COUNTS else (str,)
+        absent = value is None and (given[name] is None or name in ("task", "budget"))
+        if not absent and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise SpecError(f"--resume: the search's {name} is {value!r}, which it cannot be")
     return {name: Path(v) if name in _PATHS and v else v for name, v in saved.items()}
 
 
@@ -400,6 +409,8 @@ def _print_graph(heading: str, named: list[tuple[str, Found]], pool: Pool, own: 
         rows.append([*row, f"{found.utility:.4g}"] if own else row)
     columns = ["graph", "units", "latency", "energy", "memory", "predicted accuracy"]
     show.table("Costs and predictions", [*columns, "utility"] if own else columns, rows)
+    if not best.fits:
+        show.note("The graph does not fit the device's memory, so it has no time and no energy.")
     if not best.within:
         show.note(
             "The graph is not of the kind that was fitted (answers side by side): what depth and "

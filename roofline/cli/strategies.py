@@ -11,11 +11,9 @@ from roofline.cli import options
 
 if TYPE_CHECKING:
     from roofline.strategies.task import Task
+    from roofline.strategies.verifier import Verifier
 
-strategies = typer.Typer(
-    invoke_without_command=True,
-    help="Plan test-time compute: model, format, strategy and answers within limits; `fit` curves.",
-)
+strategies = typer.Typer(invoke_without_command=True)
 
 FORMATS = ("fp16", "int8", "int4-g128", "q4_k_m")
 
@@ -148,8 +146,7 @@ def plan(
         print_lists(as_json)
         return
     from hardware_specs import load_device
-    from roofline.strategies.verifier import Verifier, load_verifier, verifier_names
-    from spec_files import SpecError, did_you_mean, validate_spec
+    from spec_files import SpecError, did_you_mean
 
     if device is None:
         raise SpecError("no device was given: write e.g. --device phone")
@@ -158,8 +155,9 @@ def plan(
     profile = load_device(device)
     asked = _task(task, difficulty, revision_lost, revision_mended)
     how: dict[str, Any] = {"processor": processor, "runtime": runtime, "ideal": ideal}
+    judges = _judges(verifier, quality, asked)
     if exchange is not None:
-        print_exchange(exchange, profile, asked, weights or ["q4_k_m"], how, as_json)
+        print_exchange(exchange, profile, asked, weights or ["q4_k_m"], judges, how, as_json)
         return
     if kinetics:
         print_kinetics(model or ["llama-3.2-1b"], profile, asked, weights or ["fp16"], how, as_json)
@@ -172,14 +170,6 @@ def plan(
 
     if out is not None:
         check_folder(out)
-    judges = [load_verifier(name) for name in verifier or verifier_names() if name != "none"]
-    if verifier is None:
-        judges = [each for each in judges if not each.tasks or asked.name in each.tasks]
-    if quality is not None:
-        judges = [
-            validate_spec(each.model_dump() | {"quality": quality}, Verifier, "--quality")
-            for each in judges
-        ]
     found = search(
         profile,
         asked,
@@ -225,6 +215,20 @@ def _task(name: str, difficulty: str | None, lost: float | None, mended: float |
     if mended is not None:
         changes["revision_mended"] = mended
     return validate_spec(asked.model_dump() | changes, Task, name) if changes else asked
+
+
+def _judges(named: list[str] | None, quality: float | None, task: Task) -> list[Verifier]:
+    """Read the verifiers: those named, or the shipped ones of the task."""
+    from roofline.strategies.verifier import Verifier, load_verifier, verifier_names
+    from spec_files import validate_spec
+
+    judges = [load_verifier(name) for name in named or verifier_names() if name != "none"]
+    if named is None:
+        judges = [each for each in judges if not each.tasks or task.name in each.tasks]
+    if quality is None:
+        return judges
+    changes = {"quality": quality, "source": "--quality"}
+    return [validate_spec(each.model_dump() | changes, Verifier, "--quality") for each in judges]
 
 
 def _limits(said: dict[str, str | None]) -> dict[str, float]:

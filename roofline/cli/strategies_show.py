@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from roofline.strategies.plan import Plan
     from roofline.strategies.task import Task
+    from roofline.strategies.verifier import Verifier
 
 
 def print_plan(found: Plan, out: Path | None) -> None:
@@ -69,7 +70,13 @@ def print_plan(found: Plan, out: Path | None) -> None:
 
 
 def print_exchange(
-    pair: str, device: Any, task: Task, weights: list[str], how: dict[str, Any], as_json: bool
+    pair: str,
+    device: Any,
+    task: Task,
+    weights: list[str],
+    judges: list[Verifier],
+    how: dict[str, Any],
+    as_json: bool,
 ) -> None:
     """Print how many answers of a small model cost what one of a large one does."""
     from dataclasses import asdict
@@ -82,14 +89,8 @@ def print_exchange(
     small, colon, large = pair.partition(":")
     if not colon or not small or not large:
         raise SpecError(f"--exchange: read {pair!r}; write SMALL:LARGE, as in qwen3-0.6b:qwen3-8b")
-    models = [load_model(name) for name in (small, large)]
-    found = [
-        (
-            fmt,
-            exchange(models[0].with_formats(fmt), models[1].with_formats(fmt), device, task, **how),
-        )
-        for fmt in weights
-    ]
+    few, one_of = load_model(small), load_model(large)
+    found = [(fmt, exchange(few, one_of, device, task, fmt, judges, **how)) for fmt in weights]
     if as_json:
         import json
 
@@ -116,6 +117,16 @@ def print_exchange(
         ],
     )  # fmt: skip
     for fmt, each in found:
+        if (other := each.substitute) is not None:
+            judge = f" by {other.verifier}" if other.verifier else ""
+            show.note(
+                f"In {fmt}, {other.strategy} ×{other.samples}{judge} of {each.small} is right "
+                f"{other.accuracy:.1%} of the time, one answer of {each.large} "
+                f"{other.large_accuracy:.1%}: it takes {other.seconds:.2f} of its seconds"
+                + ("." if other.joules != other.joules else f", {other.joules:.2f} of its joules.")
+            )
+        else:
+            show.note(f"In {fmt} no strategy of {each.small} is known to do as well.")
         if not each.large_fits:
             show.note(f"{each.large} in {fmt} does not fit this device: the exchange is on paper.")
     show.note(

@@ -46,6 +46,7 @@ def sweep(
     max_memory: Annotated[str | None, _limit("memory", "4GB", "BYTES")] = None,
     processor: options.Processor = None,
     runtime: options.Runtime = None,
+    placement: options.Placement = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -81,9 +82,9 @@ def sweep(
     method: Annotated[
         str,
         typer.Option(
-            help="exact (enumerate), pruned (the same front, whole boxes of the space left out by "
-            "proof), nsga2 (pymoo), or auto: enumerate where that takes under a minute, else prune "
-            "for a minute."
+            help="exact (every candidate), pruned (the same front, boxes of the space left out by "
+            "proof), nsga2 or nsga3 (pymoo, and a walk along the front), or auto: exact where "
+            "that takes under a minute, else pruned for a minute.",
         ),
     ] = "auto",
     max_seconds: Annotated[
@@ -94,9 +95,22 @@ def sweep(
         ),
     ] = None,
     evaluations: Annotated[
-        int, typer.Option(help="Candidates that nsga2 may evaluate.", min=100)
+        int,
+        typer.Option(
+            help="Candidates that nsga2 and nsga3 may evaluate; they end earlier where the "
+            "hypervolume grows no more.",
+            min=100,
+        ),
     ] = 100_000,
-    seed: Annotated[int, typer.Option(help="Seed of nsga2.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of nsga2 and nsga3.", min=0)] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Search exactly on the machines of a Dask scheduler, or `local`: on a worker "
+            "process a core. Needs roofline[cluster].",
+            metavar="ADDRESS|local",
+        ),
+    ] = None,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,7 +128,8 @@ def sweep(
         bool,
         typer.Option(
             "--certify",
-            help="Search by both methods; report NSGA-II's share of the exact hypervolume.",
+            help="Search exactly and by NSGA-II (or the method given); report its share of the "
+            "exact hypervolume.",
         ),
     ] = False,
     out: Annotated[
@@ -166,11 +181,11 @@ def sweep(
     from spec_files import SpecError
 
     if resume is not None:
-        _refuse_beside(context, "resume", {"resume", "as_json"})
+        _refuse_beside(context, "resume", {"resume", "scheduler", "as_json"})
         folder = RunFolder.reopen(resume)
         job = Sweep.load(folder.sweep_file)
     elif repeat is not None:
-        _refuse_beside(context, "repeat", {"repeat", "out", "as_json"})
+        _refuse_beside(context, "repeat", {"repeat", "out", "scheduler", "as_json"})
         job = Sweep.load(repeat)
         folder = RunFolder.create(out, job.device.name)
     else:
@@ -191,6 +206,7 @@ def sweep(
             device=load_device(device),
             processor=processor,
             runtime=runtime,
+            placement=placement,
             space=space,
             formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
             workload=Workload(batch, prompt, generate).to_dict(),
@@ -211,7 +227,7 @@ def sweep(
             references=reference,
         )
         folder = RunFolder.create(out, Path(device).name.removesuffix(".yaml"))
-    _run(job, folder, as_json)
+    _run(job, folder, scheduler, as_json)
 
 
 def _refuse_beside(context: typer.Context, option: str, allowed: set[str]) -> None:
@@ -251,27 +267,29 @@ def _limit_of(objective: str, text: str) -> float:
         raise SpecError(f"--max-{objective}: {error}") from None
 
 
-def _run(job: Sweep, folder: RunFolder, as_json: bool) -> None:
+def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) -> None:
     from concurrent.futures import BrokenExecutor
 
     from roofline.cli import show
+    from roofline.search.cluster import connected
     from spec_files import SpecError
 
+    if scheduler is not None and job.method not in ("auto", "exact"):
+        raise SpecError(f"--scheduler spreads an exact search; {job.method} runs in one process")
     problem = job.problem()
-    folder.begin(job)
-    try:
-        with show.progress() as tell:
-            run = job.run(
-                problem, checkpoint=folder.checkpoint, progress=partial(tell, "searching")
-            )
-            tell("drawing", 0, None)
-            folder.write(run, problem, partial(tell, "writing all candidates"))
-    except (KeyboardInterrupt, BrokenExecutor):
-        show.note(f"stopped; `roofline sweep --resume {folder.path}` finishes it", error=True)
-        raise
-    except SpecError:
-        folder.withdraw()
-        raise
+    with connected(scheduler) as cluster:
+        folder.begin(job)
+        try:
+            with show.progress() as tell:
+                run = job.run(problem, folder.checkpoint, partial(tell, "searching"), cluster)
+                tell("drawing", 0, None)
+                folder.write(run, problem, partial(tell, "writing all candidates"))
+        except (KeyboardInterrupt, BrokenExecutor):
+            show.note(f"stopped; `roofline sweep --resume {folder.path}` finishes it", error=True)
+            raise
+        except SpecError:
+            folder.withdraw()
+            raise
     if as_json:
         import json
 
@@ -284,6 +302,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     """Print the front in a few rows, what to train, and what a reader must know."""
     from roofline.cli import show
     from roofline.report.points import NATS, brief, percent
+    from roofline.search.evolution import ALGORITHMS
     from roofline.search.sweep import COLUMNS, DIMENSIONS
 
     front, summary = run.front, run.summary
@@ -340,12 +359,13 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         lines.insert(1, _say_pruning(summary))
     if "survival" in summary:
         lines.append(summary["survival"])
-    if "nsga2_hypervolume_ratio" in summary:
-        lines.insert(
-            1,
-            f"NSGA-II reaches {summary['nsga2_hypervolume_ratio']:.2%} of the exact hypervolume "
-            f"with {summary['nsga2_evaluations']:,} evaluations.",
-        )
+    for name, title in ALGORITHMS.items():
+        if f"{name}_hypervolume_ratio" in summary:
+            lines.insert(
+                1,
+                f"{title} reaches {summary[f'{name}_hypervolume_ratio']:.2%} of the exact "
+                f"hypervolume with {summary[f'{name}_evaluations']:,} evaluations.",
+            )
     if not front["in_range"].all():
         outside = int((~front["in_range"]).sum())
         lines.append(

@@ -102,8 +102,8 @@ def sentences(answer: Answer, library: Sequence[Found] | None = None) -> list[st
         lines += say_library(library)
     lines.append(
         f"Scaled from {template.device.title} ({template.processor}), whose efficiencies are kept: "
-        f"{answer.basis}. Peaks are in {template.number_format}; the others scale with it. On-chip "
-        f"memory, where there is none: {format_quantity(template.on_chip_bandwidth, 'bandwidth')}."
+        f"{answer.basis}. Peaks are in {template.number_format}; the others scale with it. "
+        f"On-chip memory is tried at {_on_chip_said(answer)}."
     )
     if answer.intervals:
         each = ", ".join(
@@ -117,6 +117,15 @@ def sentences(answer: Answer, library: Sequence[Found] | None = None) -> list[st
     return lines
 
 
+def _on_chip_said(answer: Answer) -> str:
+    """Say how fast the on-chip memory is that was tried."""
+    template = answer.template
+    if template.hardware.on_chip > 0:
+        return "the bandwidth of the template's own"
+    rate = format_quantity(template.on_chip_bandwidth, "bandwidth")
+    return f"{rate}, for the template states none"
+
+
 def say_margin(margin: Margin) -> str:
     """Say what one more is worth."""
     unit, _ = UNITS[margin.axis]
@@ -124,11 +133,12 @@ def say_margin(margin: Margin) -> str:
     if margin.one_more == margin.one_more:
         parts.append(f"one more {unit} changes the least loss by {margin.one_more:+.5f} nats")
     if margin.slope == margin.slope:
-        slope = f"nearby it falls on average by {-margin.slope:.3g} nats a {unit}"
+        falls = "falls" if margin.slope < 0 else "rises"
+        slope = f"nearby it {falls} on average by {abs(margin.slope):.3g} nats a {unit}"
         if margin.slope == 0:
             slope = "nearby it is worth nothing, for something else binds"
         if margin.analytic == margin.analytic and margin.slope != 0:
-            slope += f" ({-margin.analytic:.3g} by the envelope theorem)"
+            slope += f" ({abs(margin.analytic):.3g} by the envelope theorem)"
         parts.append(slope)
     if margin.next_at == margin.next_at:
         parts.append(

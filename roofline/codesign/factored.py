@@ -144,7 +144,7 @@ class Factored:
         for stretch in self.stretches:
             first = stretch.first.at(slower, starved, levels)
             last = stretch.last.at(slower, starved, levels)
-            seconds = seconds + sum_of_max(first, last, stretch.count).sum(axis=0)
+            seconds = seconds + sum_of_max(*first, *last, stretch.count).sum(axis=0)
         return seconds
 
 
@@ -160,7 +160,7 @@ def factor(
     unit = device.processor(processor)
     inventory = weight_tensors(arch)
     resident = weight_bytes(arch, inventory) + cache_bytes(arch, workload)
-    memory = resident + activation_peak(arch, workload)
+    memory = resident + activation_peak(arch, workload.largest_pass())
     operators = present(arch)
 
     def passes(variant: Device) -> _Passes:

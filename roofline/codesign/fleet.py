@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roofline.codesign.best import NOBODY, Best
+from roofline.codesign.best import Best
 from roofline.codesign.judge import Judge
 from roofline.codesign.question import DIMENSIONS, Fleet
 from roofline.efficiency.calibrated import say_basis
@@ -275,4 +275,4 @@ def say_limits(limits: dict[str, float]) -> str:
     )
 
 
-__all__ = ["MEAN", "NOBODY", "WORST", "Choice", "FleetAnswer", "answer_fleet", "say_limits"]
+__all__ = ["MEAN", "WORST", "Choice", "FleetAnswer", "answer_fleet", "say_limits"]

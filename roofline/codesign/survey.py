@@ -254,7 +254,8 @@ def _needs(plan: Plan, found: Tables, judge: Judge, index: Array, fits: Array, h
         if least is not None:
             table.offer(0, least[0], int(index[fits][least[1]]))
     own = plan.template.device.memory.dram
-    need = np.where(here <= 1, judge.memory / own.usable_bytes, np.inf)
+    allowed = (here <= 1) & (judge.memory <= plan.limits.get("memory", np.inf))
+    need = np.where(allowed, judge.memory / own.usable_bytes, np.inf)
     _offer_least(found["need_capacity"], need, index)
     _offer_least(found["closest"], np.where(fits, here, np.inf), index)
     if "energy" in plan.limits:

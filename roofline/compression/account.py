@@ -79,20 +79,23 @@ def row(
     said["kept"] = {task: float(outcome.kept(task)[at]) for task in TASKS}
     if accuracies:
         said["accuracy"] = {
-            task: _accuracy(task, before, float(outcome.nats[at]))
+            task: _accuracy(
+                task,
+                before,
+                *(float(each[at]) for each in (outcome.nats, outcome.low, outcome.high)),
+            )
             for task, before in accuracies.items()
         }
     return said | {"notes": list(outcome.notes[at])}
 
 
-def _accuracy(task: str, before: float, nats: float) -> dict[str, float]:
-    """Accuracy after, with the decay's own error either side (90 %)."""
-    from roofline.degradation.methods import Z90
-
+def _accuracy(task: str, before: float, nats: float, low: float, high: float) -> dict[str, float]:
+    """Accuracy after, with the ends of a 90 % interval."""
     found = decay(task)
+    above = before - found.chance
+    least, most = (found.chance + above * end for end in found.ends(nats, low, high))
     after = float(found.accuracy(before, nats))
-    half = Z90 * found.rms * (before - found.chance) * (nats > 0)
-    return {"before": before, "after": after, "low": after - half, "high": after + half}
+    return {"before": before, "after": after, "low": least, "high": most}
 
 
 def spread(found: Found, most: int) -> list[int]:

@@ -133,6 +133,8 @@ def outcome(
             said.append(f"quantisation x {recipe.decay:g}: a factor of the user's")
         if {"weight_sparsity", "weight_format"} <= merged.keys():
             said.append("weights both pruned and quantised: their sum has no table")
+        if subject.arch.experts[0] > 1 and numbers[row, 0]:
+            said.append("a mixture of experts: the tables are of dense models")
         columns.append(merged)
         notes.append(tuple(dict.fromkeys(said)))
         trained[row] = cost_of_training(recipe)

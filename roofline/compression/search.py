@@ -77,9 +77,9 @@ class Found:
     """The answer: what was judged, and which recipes stand out; rows of the outcome.
 
     front: (F,) rows that no other allowed one beats in nats, latency and memory, least nats first.
-    chosen: the front's least nats; runner_up: the next whose weights differ. published, asked: rows of the
-    recipe of arXiv 2601.09865 and of the user's. limits: in SI units. binds: what keeps better
-    recipes out, in words.
+    chosen: the front's least nats; runner_up: the next whose weights differ. published, asked: rows
+    of the recipe of arXiv 2601.09865 and of the user's. limits: in SI units. binds: what keeps
+    better recipes out, in words.
     """
 
     outcome: Outcome

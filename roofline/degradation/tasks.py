@@ -15,6 +15,7 @@ from math import log
 import numpy as np
 
 from roofline.degradation import tables
+from roofline.degradation.methods import Z90
 from spec_files import SpecError, did_you_mean
 
 Array = np.ndarray
@@ -34,13 +35,15 @@ _MOST = 1.0
 class Decay:
     """How one task's accuracy above chance decays.
 
-    kappa: per nat; error: its standard error; rms: of the share that is kept; rows: fitted.
+    kappa: per nat; error: its standard error; scatter: sd of the kappa of one row; rms: of the
+    share that is kept; rows: fitted.
     """
 
     task: str
     chance: float
     kappa: float
     error: float
+    scatter: float
     rms: float
     rows: int
 
@@ -52,10 +55,25 @@ class Decay:
         """Return the accuracy after a loss of so many nats, 0 to 1."""
         return self.chance + (before - self.chance) * self.kept(nats)
 
+    def ends(self, nats: float, low: float, high: float) -> tuple[float, float]:
+        """Return the ends of 90 % of the share that is kept, (least, most).
+
+        low, high: ends of the nats, whose error joins that of kappa in squares.
+        """
+        kept, steep = float(self.kept(nats)), Z90 * self.scatter
+        least, most = (
+            float(np.hypot(kept - self.kept(end), kept - np.exp(-max(kappa, 0.0) * max(nats, 0.0))))
+            for end, kappa in ((high, self.kappa + steep), (low, self.kappa - steep))
+        )
+        return max(kept - least, 0.0), min(kept + most, 1.0)
+
 
 @cache
-def decay(task: str) -> Decay:
-    """Return the decay of a task; SpecError names the nearest."""
+def decay(task: str, guess: float = 0.0) -> Decay:
+    """Return the decay of a task; SpecError names the nearest.
+
+    guess: share that a row at or below chance is held to keep; 0 leaves such rows out.
+    """
     if task not in TASKS:
         raise SpecError(f"no published decay of task {task!r}{did_you_mean(task, TASKS)}")
     column, chance = TASKS[task]
@@ -66,9 +84,11 @@ def decay(task: str) -> Decay:
         for row in rows
         if row["A"] == "16"
     ]
-    nats, kept = np.array([(n, a / above) for n, a in points if 0 < n <= _MOST and a > 0]).T
+    told = [(n, max(a / above, guess)) for n, a in points if 0 < n <= _MOST]
+    nats, kept = np.array([point for point in told if point[1] > 0]).T
     kappa = float(-(nats @ np.log(kept)) / (nats @ nats))
     left = np.log(kept) + kappa * nats
     error = float(np.sqrt(left @ left / (len(nats) - 1) / (nats @ nats)))
     rms = float(np.sqrt(np.mean((kept - np.exp(-kappa * nats)) ** 2)))
-    return Decay(task, chance, kappa, error, rms, len(nats))
+    scatter = float(np.sqrt(left @ left / (len(nats) - 1) / np.mean(nats**2)))
+    return Decay(task, chance, kappa, error, scatter, rms, len(nats))

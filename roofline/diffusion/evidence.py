@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -161,13 +161,3 @@ def vote_costs(
             )
         )
     return found
-
-
-def expected_costs(
-    device: Device, arch: Architectures, passes: float, *, prompt: int, length: int, **options: Any
-) -> tuple[float, float]:
-    """Seconds and joules of a number of passes over prompt and text, without caches."""
-    one = generate(
-        arch, device, Schedule("none", length, 1.0), Workload(1, prompt, length), **options
-    ).full
-    return float(one.seconds[0]) * passes, float(one.joules[0]) * passes

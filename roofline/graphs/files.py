@@ -118,21 +118,29 @@ def _cycle(readers: dict[str, set[str]], stuck: set[str]) -> list[str]:
 def nodes_of(graphs: Graphs, row: int = 0) -> list[int]:
     """Places of a graph's nodes in an order that hardly depends on which place each has.
 
-    By level, then by all that each reads and all that reads it; the sink is last.
+    By level, role and model, then by all that each reads and all that reads it, which digests stand
+    for: written out they would grow as 2^n. The sink is last.
     """
     levels, edges = graphs.levels()[row], graphs.edges[row]
     places = [int(node) for node in np.flatnonzero(graphs.models[row] != ABSENT)]
     kind = {n: (int(graphs.roles[row, n]), int(graphs.models[row, n])) for n in places}
-    reads: dict[int, tuple[Any, ...]] = {}
+    reads: dict[int, str] = {}
     for node in places:
-        reads[node] = (kind[node], *sorted(reads[int(i)] for i in np.flatnonzero(edges[:, node])))
-    read_by: dict[int, tuple[Any, ...]] = {}
+        reads[node] = _digest(kind[node], [reads[int(i)] for i in np.flatnonzero(edges[:, node])])
+    read_by: dict[int, str] = {}
     for node in reversed(places):
-        readers = sorted((reads[int(i)], read_by[int(i)]) for i in np.flatnonzero(edges[node]))
-        read_by[node] = tuple(readers)
+        readers = [reads[int(i)] + read_by[int(i)] for i in np.flatnonzero(edges[node])]
+        read_by[node] = _digest(kind[node], readers)
     last = graphs.places - 1
-    told = {node: (int(levels[node]), reads[node], read_by[node]) for node in places}
+    told = {n: (int(levels[n]), kind[n], edges[:, n].sum(), reads[n], read_by[n]) for n in places}
     return [*sorted((n for n in places if n != last), key=lambda n: told[n]), last]
+
+
+def _digest(kind: tuple[int, int], around: list[str]) -> str:
+    """A few letters that stand for a node's kind and for what is around it, in any order."""
+    from hashlib import blake2b
+
+    return blake2b(repr((kind, sorted(around))).encode(), digest_size=8).hexdigest()
 
 
 def sentence(graphs: Graphs, pool: Pool, row: int = 0) -> str:

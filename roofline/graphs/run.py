@@ -51,7 +51,8 @@ def search(
 class Found:
     """One graph, a table of one, and all that is known of it.
 
-    latency: seconds, energy: joules, memory: bytes, swapping: seconds of it; NaN without a device.
+    latency: seconds, energy: joules, memory: bytes, swapping: seconds of it; NaN without a device,
+    and where it does not fit it, fits being false.
     accuracy: by the surrogate, with its error, both shares of one; within: whether it was fitted to
     graphs of the kind. utility: what was searched for; NaN for a graph that no search found.
     """
@@ -64,6 +65,7 @@ class Found:
     energy: float
     memory: float
     swapping: float
+    fits: bool
     accuracy: float
     error: float
     within: bool
@@ -72,7 +74,7 @@ class Found:
     def to_dict(self, pool: Pool) -> dict[str, Any]:
         """Return the graph as its file has it, with what was found about it, in SI units."""
         names = (
-            "units", "flops", "latency", "energy", "memory", "swapping",
+            "units", "flops", "latency", "energy", "memory", "swapping", "fits",
             "accuracy", "error", "within", "utility",
         )  # fmt: skip
         values = {name: getattr(self, name) for name in names}
@@ -93,15 +95,18 @@ def describe(
     """Price one graph and predict its accuracy."""
     predicted = surrogate.predict(graph, task, pool)
     priced = None if device is None else device(graph)
+    fits = priced is None or bool(priced.fits[0])
+    timed = priced if fits else None
     return Found(
         graph=graph,
         said=sentence(graph, pool),
         units=float(flops.units(graph)[0]),
         flops=float(flops.flops(graph)[0]),
-        latency=np.nan if priced is None else float(priced.latency[0]),
-        energy=np.nan if priced is None else float(priced.energy[0]),
+        latency=np.nan if timed is None else float(timed.latency[0]),
+        energy=np.nan if timed is None else float(timed.energy[0]),
         memory=np.nan if priced is None else float(priced.memory[0]),
-        swapping=np.nan if priced is None else float(priced.swapping[0]),
+        swapping=np.nan if timed is None else float(timed.swapping[0]),
+        fits=fits,
         accuracy=float(predicted.accuracy[0]),
         error=predicted.error,
         within=bool(predicted.within[0]),

@@ -44,7 +44,7 @@ def break_even_figure(maps: Sequence[Map], devices: Mapping[str, float], model: 
         panels = figure.subplots(1, len(maps), sharey=True)
         for panel, each in zip(panels, maps, strict=True):
             drawn = _panel(panel, each)
-            _devices(panel, each, devices, named=each is maps[0])
+            _devices(panel, each, devices)
             panel.set_title(_TITLES[each.cache], fontsize=9, pad=48 if devices else 6)
         panels[0].set_ylabel("Prompt (tokens)")
         bar = figure.colorbar(drawn, ax=list(panels), pad=0.01, spacing="uniform")
@@ -81,7 +81,7 @@ def _panel(panel: Axes, each: Map) -> QuadContourSet:
     return drawn
 
 
-def _devices(panel: Axes, each: Map, devices: Mapping[str, float], named: bool) -> None:
+def _devices(panel: Axes, each: Map, devices: Mapping[str, float]) -> None:
     for name, intensity in devices.items():
         if each.intensity.min() <= intensity <= each.intensity.max():
             panel.axvline(intensity, color=GREY, lw=0.7)

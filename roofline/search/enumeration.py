@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from arch_space.grid import blocks
+from roofline.search.checkpoints import read_checkpoint, write_checkpoint
 from roofline.search.followed import Followed
 from roofline.search.fronts import merge, non_dominated, sieve, strongest
 from roofline.search.problem import Problem
@@ -25,12 +23,17 @@ from roofline.search.result import SearchResult
 from roofline.search.workers import cores, spread
 from spec_files import SpecError
 
+if TYPE_CHECKING:
+    from roofline.search.cluster import Cluster
+
 Array = np.ndarray
 Progress = Callable[[int, int], None]
 """Called with the points done and the points in all."""
 
 CHUNK = 2**15
 """Grid points taken at once: the columns of their candidates stay near a core's cache."""
+TOGETHER = 16
+"""Chunks of one task of a cluster, which takes some milliseconds to hand out."""
 BOX = 2**20
 """Grid points of a box of the compiled loops."""
 WORTH_COMPILING = 4_000_000
@@ -57,19 +60,19 @@ class State:
     @classmethod
     def load(cls, path: Path, fingerprint: str) -> State:
         """Read a state; SpecError if it belongs to another problem or is no state at all."""
+        saved = read_checkpoint(path)
         try:
-            with np.load(path, allow_pickle=False) as saved:
-                state = cls(
-                    str(saved["fingerprint"]),
-                    int(saved["next"]),
-                    saved["keys"],
-                    saved["points"],
-                    int(saved["evaluated"]),
-                    int(saved["feasible"]),
-                    float(saved["seconds"]),
-                )
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as broken:
-            raise SpecError(f"{path}: not the checkpoint of a search ({broken})") from None
+            state = cls(
+                str(saved["fingerprint"]),
+                int(saved["next"]),
+                saved["keys"],
+                saved["points"],
+                int(saved["evaluated"]),
+                int(saved["feasible"]),
+                float(saved["seconds"]),
+            )
+        except (KeyError, TypeError, ValueError) as broken:
+            raise SpecError(f"{path}: not the checkpoint of an exact search ({broken})") from None
         if state.fingerprint != fingerprint:
             raise SpecError(
                 f"{path}: a checkpoint of another search; space, device, workload, law, objectives "
@@ -78,21 +81,8 @@ class State:
         return state
 
     def save(self, path: Path) -> None:
-        """Write the state so that a reader sees the old file or the new one, never half of one."""
-        write_whole(path, vars(self))
-
-
-def write_whole(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write arrays to a file so that a reader sees the old one or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+        """Write the state, whole or not at all."""
+        write_checkpoint(path, vars(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +108,23 @@ def _saved(path: Path | None, state: Callable[[], State]) -> Iterator[None]:
 class _Columns:
     """Points of a space in their order, a chunk of columns at a time, judged by the evaluator."""
 
-    def __init__(self, problem: Problem, chunk: int):
-        self.problem, self.chunk = problem, chunk
+    def __init__(self, problem: Problem, chunk: int, together: int = 1):
+        self.problem, self.chunk, self.together = problem, chunk, together
         self.fingerprint = problem.fingerprint()
 
     def stretches(self, start: int) -> Iterator[tuple[int, int]]:
-        """Yield where each chunk begins and ends."""
-        return blocks(start, self.problem.space.size, self.chunk)
+        """Yield where each chunk begins and ends, or so many together."""
+        return blocks(start, self.problem.space.size, self.chunk * self.together)
 
     def judge(self, start: int, stop: int, front: Array) -> _Part:
+        parts = [self._judge(low, high, front) for low, high in blocks(start, stop, self.chunk)]
+        if len(parts) == 1:
+            return parts[0]
+        keys, points = merge([(part.keys, part.points) for part in parts])
+        evaluated, feasible = (sum(getattr(p, n) for p in parts) for n in ("evaluated", "feasible"))
+        return _Part(keys, points, evaluated, feasible)
+
+    def _judge(self, start: int, stop: int, front: Array) -> _Part:
         problem = self.problem
         arch, keys = problem.space.candidates(start, stop)
         if not len(keys):
@@ -154,6 +152,9 @@ class _Loops:
         self.inner = cells[self.level]
         self.steps = max(1, BOX // self.inner)
         self.known = self._known()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _judge, (self.problem, CHUNK, True)  # compiled code does not travel
 
     def _known(self) -> Array:
         """The front of a sample, so that the first boxes do not keep all they have."""
@@ -205,6 +206,7 @@ def enumerate_exactly(
     progress: Progress | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: float = 2.0,
+    cluster: Cluster | None = None,
 ) -> SearchResult:
     """Judge every candidate of a space and return the exact front.
 
@@ -213,13 +215,16 @@ def enumerate_exactly(
     first point of the space stays. compiled: whether loops over the grid are compiled, which pays
     on large spaces, and by default is done there for every evaluator that can be followed; chunk is
     of the other way. checkpoint: a file that the search continues from, if it is there, and that is
-    written every so many seconds, at the end, and at an interruption.
+    written every so many seconds, at the end, and at an interruption. cluster: machines to do the
+    work instead of this one; the front is the same.
     """
     if chunk < 1:
         raise SpecError(f"chunk must be at least 1, not {chunk}")
     problem.check()
     size = problem.space.size
     judge = _judge(problem, chunk, size >= WORTH_COMPILING if compiled is None else compiled)
+    if cluster and isinstance(judge, _Columns):
+        judge.together = TOGETHER
     path = Path(checkpoint) if checkpoint else None
     if path and path.exists():
         state = State.load(path, judge.fingerprint)
@@ -230,12 +235,15 @@ def enumerate_exactly(
     stretches = judge.stretches(state.next)
     running: deque[tuple[int, Future[_Part]]] = deque()
     workers = max(1, min(workers or cores(), -(-(size - state.next) // chunk)))
-    with (
-        _saved(path, lambda: state),
-        spread(judge.judge, workers, threads=isinstance(judge, _Loops)) as submit,
-    ):
+    spreading = (
+        cluster.spread(judge.judge)
+        if cluster
+        else spread(judge.judge, workers, threads=isinstance(judge, _Loops))
+    )
+    with _saved(path, lambda: state), spreading as submit:
         while True:
-            while len(running) < 2 * workers and (stretch := next(stretches, None)) is not None:
+            most = 2 * (cluster.width if cluster else workers)
+            while len(running) < most and (stretch := next(stretches, None)) is not None:
                 running.append((stretch[1], submit(*stretch, state.points)))
             if not running:
                 break

@@ -27,7 +27,7 @@ class SearchResult:
     indices: (M,) points of the space. points: (M, k) objectives, in SI units. quantities: every
     column of the evaluator, (M,). in_range: (M,) the law's data reach the candidate. evaluated,
     feasible: how many candidates were judged and allowed. valid: how many the space has. method:
-    exact, pruned or nsga2. pruning: what became of the boxes of a pruned search.
+    exact, pruned, nsga2 or nsga3. pruning: what became of the boxes of a pruned search.
     """
 
     indices: Array

@@ -43,8 +43,8 @@ class SweepRun:
 
     @property
     def processor(self) -> str:
-        """Name of the processor that the candidates run on."""
-        return self.sweep.processor or self.device.default_processor
+        """Name of the processor that candidates run on; under a placement, that of the answer."""
+        return self.sweep.main_processor or self.device.default_processor
 
     @property
     def runtime(self) -> str:
@@ -131,6 +131,7 @@ class SweepRun:
         return {
             "device": self.device.name,
             "processor": self.processor,
+            "placement": self.sweep.placement,
             "runtime": self.runtime,
             "basis": self.basis,
             "intervals": self.intervals,

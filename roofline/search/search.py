@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from roofline.search.checkpoints import checkpointed_method
 from roofline.search.enumeration import enumerate_exactly
-from roofline.search.evolution import evolve
+from roofline.search.evolution import ALGORITHMS, evolve
 from roofline.search.problem import Problem
 from roofline.search.pruned import can_follow, holds_boxes, prune
 from roofline.search.result import SearchResult
 from roofline.search.workers import cores
 from spec_files import SpecError, did_you_mean
 
-METHODS = ("auto", "exact", "pruned", "nsga2")
+if TYPE_CHECKING:
+    from roofline.search.cluster import Cluster
+
+METHODS = ("auto", "exact", "pruned", *ALGORITHMS)
 PATIENCE = 60.0
 """Seconds that an exact search may take before `auto` turns to another."""
 MOST_PRUNED = 3
@@ -32,22 +37,23 @@ def search(
     progress: Callable[[int, int], None] | None = None,
     checkpoint: str | Path | None = None,
     max_seconds: float | None = None,
+    cluster: Cluster | None = None,
 ) -> SearchResult:
     """Return the Pareto front of a problem.
 
     method: `exact` judges every candidate; `pruned` finds the same front, but leaves out boxes of
-    the space by proof; `nsga2` spends a number of evaluations, repeatably for a seed. `auto`
-    measures the rate on a sample and enumerates where that takes less than a minute; beyond that it
-    prunes, for up to three objectives and a minute, and where formulas cannot be followed falls
-    back on NSGA-II, or on enumeration where a checkpoint is asked for.
-    workers: of the exact searches. progress: called with how much is done of how much.
-    max_seconds: when `pruned` stops though it is not done.
+    the space by proof; `nsga2` and `nsga3` spend a number of evaluations, repeatably for a seed.
+    `auto` goes on with the method whose checkpoint there is, or is what `choose_method` says, and
+    prunes for a minute.
+    workers: of the exact searches. progress: called with how much is done of how much. checkpoint:
+    a file that the search continues from, if it is there, and that it writes. max_seconds: when
+    `pruned` stops though it is not done. cluster: machines to enumerate on; `auto` is then exact,
+    for the other searches run in one process.
     """
     if method not in METHODS:
         raise SpecError(f"unknown search method {method!r}{did_you_mean(method, METHODS)}")
     if method == "auto":
-        method = choose(problem, workers, checkpoint)
-        method = "exact" if method == "nsga2" and checkpoint else method
+        method = choose_method(problem, checkpoint, workers, cluster)
         max_seconds = PATIENCE if max_seconds is None else max_seconds
     if method == "pruned":
         return prune(
@@ -58,17 +64,33 @@ def search(
             checkpoint=checkpoint,
         )
     if method == "exact":
-        return enumerate_exactly(problem, workers=workers, progress=progress, checkpoint=checkpoint)
-    return evolve(problem, evaluations=evaluations, seed=seed, progress=progress)
+        return enumerate_exactly(
+            problem, workers=workers, progress=progress, checkpoint=checkpoint, cluster=cluster
+        )
+    return evolve(
+        problem,
+        algorithm=method,
+        evaluations=evaluations,
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
 
 
-def choose(
-    problem: Problem, workers: int | None = None, checkpoint: str | Path | None = None
+def choose_method(
+    problem: Problem,
+    checkpoint: str | Path | None = None,
+    workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> str:
-    """Return the method that suits a problem; that of its checkpoint, if there is one."""
+    """Return the method of a checkpoint, if there is one, or else the one that suits a problem.
+
+    Exact where that takes less than a minute; else pruned, for up to three objectives where the
+    formulas can be followed; else NSGA-II.
+    """
     if checkpoint and Path(checkpoint).exists():
-        return "pruned" if holds_boxes(Path(checkpoint)) else "exact"
-    if seconds_to_enumerate(problem, workers) <= PATIENCE:
+        return "pruned" if holds_boxes(Path(checkpoint)) else checkpointed_method(Path(checkpoint))
+    if cluster is not None or seconds_to_enumerate(problem, workers) <= PATIENCE:
         return "exact"
     few = len(problem.objectives) <= MOST_PRUNED
     return "pruned" if few and can_follow(problem) else "nsga2"

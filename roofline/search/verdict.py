@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.search.evolution import ALGORITHMS
 from roofline.search.fronts import beaten
 from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
@@ -87,7 +88,8 @@ def add_survival(
     names = [law.name for law in laws]
     beats = [name for name in names if not front.at[knee, f"on_front_{name}"]]
     fate = f"is beaten under {' and '.join(beats)}" if beats else "survives every law"
-    how = "it has been" if result.pruning else "NSGA-II has"
+    how = ALGORITHMS.get(result.method)
+    how = f"{how} has" if how else "it has been"
     searched = "" if result.exact else f", as far as {how} searched"
     return {
         "survival": f"{survives.sum()} of the {len(front)} members survive every law: no candidate "

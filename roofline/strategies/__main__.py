@@ -18,7 +18,9 @@ from roofline.strategies import account
 from roofline.strategies.difficulty import Difficulty, difficulty_names, load_difficulty
 from roofline.strategies.exchange import RATIOS, exchange, generations
 from roofline.strategies.figures import front_figure
+from roofline.strategies.forms import strategies
 from roofline.strategies.kinetics import beside_engine
+from roofline.strategies.options import build_options
 from roofline.strategies.plan import plan
 from roofline.strategies.serial import PUBLISHED, serial_over_batched, spread_that_explains
 from roofline.strategies.task import load_task
@@ -32,7 +34,7 @@ LIMITS = {"latency": 30.0, "memory": 6e9}
 def main(out: Path) -> None:
     """Write the report."""
     out.mkdir(parents=True, exist_ok=True)
-    parts = [HEAD, _fits(), _exchange(), _serial(), _kinetics(), _phone(out)]
+    parts = [HEAD, _fits(), _optimal(), _exchange(), _serial(), _kinetics(), _phone(out)]
     (out / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -82,6 +84,48 @@ Majority vote of the shipped difficulties, in percent, and as published:
 {table(["difficulty", "1 sample", "83", "2227"], votes)}"""
 
 
+def _optimal() -> str:
+    task = load_task("math")
+    rows = []
+    for model, judge in (("llama-3.1-8b", "prm-8b"), ("qwen2.5-1.5b", "skywork-prm-1.5b")):
+        o = build_options(
+            load_models([model]),
+            ["fp16"],
+            load_device("a100-80-sxm"),
+            task,
+            list(strategies().values()),
+            [load_verifier(judge)],
+            64,
+        )
+        for n in (4, 16, 64):
+            within = o.samples <= n
+            picks = [int(np.argmax(np.where(within, each[0], -1.0))) for each in o.by_bin]
+            best = np.mean([each[0, t] for each, t in zip(o.by_bin, picks, strict=True)])
+            plain, weighted = (
+                o.accuracy[0, (o.strategy == name) & (o.samples == n)].max()
+                for name in ("best-of-n", "weighted")
+            )
+            rows.append(
+                (
+                    f"{model}, {judge}, {n}",
+                    f"{100 * best:.1f}",
+                    f"{100 * weighted:.1f}",
+                    f"{100 * plain:.1f}",
+                    *(str(o.strategy[t]) for t in picks),
+                )
+            )
+    columns = ["model, verifier, answers", "optimal by fifth", "weighted", "best-of-N"]
+    return f"""## One strategy for all questions, or one for each difficulty
+
+MATH, % right within a number of answers. arXiv 2408.03314 finds that the optimum by difficulty
+matches best-of-N with about a quarter of the answers (16 against 64), that easy questions favour
+revisions, and that hard ones favour search or an even split. None of that was fitted here; but the
+form of revisions, which lose right answers in proportion to 1 - p, was chosen knowing it, and the
+quality of the 8B verifier is an assumption.
+
+{table([*columns, *account.BIN_NAMES[1:]], rows)}"""
+
+
 def _exchange() -> str:
     said = (257.8, 63.4, 15.8)
     formula = [
@@ -91,27 +135,43 @@ def _exchange() -> str:
     rows = []
     phone, task = load_device("phone"), load_task("math")
     pairs = [
-        ("llama-3.2-1b", "llama-3.1-8b"),
-        ("qwen3-0.6b", "qwen3-4b"),
+        ("qwen2.5-0.5b", "qwen2.5-1.5b"),
+        ("qwen2.5-1.5b", "qwen2.5-3b"),
+        ("llama-3.2-1b", "llama-3.2-3b"),
         ("gemma-3-1b", "gemma-3-4b"),
     ]
     for small, large in pairs:
-        few, one = (load_models([name]).with_formats("q4_k_m") for name in (small, large))
-        each = exchange(few, one, phone, task)
+        few, one = (load_models([name]) for name in (small, large))
+        each = exchange(few, one, phone, task, "int8")
         more = "+" if "seconds" in each.capped else ""
-        rows.append((f"{small} for {large}", f"{each.times:.2f}", f"{each.flops:.1f}",
-                     f"{each.seconds:.0f}{more}", f"{each.joules:.0f}{more}"))  # fmt: skip
+        other = each.substitute
+        rows.append(
+            (
+                f"{small} for {large}",
+                f"{each.times:.2f}",
+                f"{each.flops:.1f}",
+                f"{each.seconds:.0f}{more}",
+                f"{each.joules:.0f}{more}",
+                "none known"
+                if other is None
+                else f"{other.strategy} ×{other.samples}: {100 * other.accuracy:.1f} % in "
+                f"{other.seconds:.2f} of the time (one answer: {100 * other.large_accuracy:.1f} %)",
+            )
+        )
     return f"""## A larger model, or more samples
 
 Generations of the small model for one of a model M = 14 times larger, M + 3 (M - 1) / R:
 
 {table(["R", "here", "arXiv 2408.03314"], formula)}
 
-On the phone, in q4_k_m, answers decoded together for one answer of the larger model (MATH; + where
+On the phone, in int8, answers decoded together for one answer of the larger model (MATH; + where
 memory ends first). A sample more costs far less than a sample until products take as long as the
 weights' traffic.
 
-{table(["models", "M", "at its FLOPs", "at its seconds", "at its joules"], rows)}"""
+{table(["models", "M", "at its FLOPs", "at its seconds", "at its joules", "does as well"], rows)}
+
+The last column is the quickest strategy of the small model, without a verifier and of up to 64
+answers, that is at least as often right."""
 
 
 def _serial() -> str:

@@ -66,16 +66,12 @@ def assumptions(plan: Plan) -> list[str]:
         f"{task.wrong_answers} wrong answers ({task.difficulty_source})"
     )
     said.append(f"lengths: prompt {task.prompt}, answer {task.answer} ({task.lengths_source})")
-    if judges:
-        from roofline.strategies.verifier import load_verifier, verifier_names
-
-        for name in judges:
-            if name in verifier_names():
-                judge = load_verifier(name)
-                said.append(
-                    f"verifier {name}: AUC {judge.quality:g} ({judge.source}), whose error is not "
-                    "in the intervals"
-                )
+    for name in judges:
+        judge = plan.options.judges[name]
+        said.append(
+            f"verifier {name}: AUC {judge.quality:g} ({judge.source or 'as given'}), whose error "
+            "is not in the intervals"
+        )
     return said
 
 

@@ -115,7 +115,7 @@ class Difficulty(Spec):
         """
         if not 0 < mean < 1:
             raise SpecError(f"pass@1: read {mean:g}; a mean success lies between 0 and 1")
-        return self.model_copy(update={"beta": self.alpha * (1 - mean) / mean})
+        return self.model_copy(update={"beta": float(beta_at(self.alpha, mean))})
 
     @classmethod
     def fit(
@@ -179,6 +179,11 @@ class Bin:
         samples = _samples(k, most)
         found = {n: float(self.counts(n) @ rule(n)) for n in map(int, np.unique(samples))}
         return np.vectorize(found.__getitem__, otypes=[float])(samples)
+
+
+def beta_at(alpha: Array | float, mean: Array | float) -> Array:
+    """Return the beta that gives a mean success, of the shape that both make."""
+    return np.asarray(alpha) * (1 - np.asarray(mean)) / np.asarray(mean)
 
 
 def right_counts(

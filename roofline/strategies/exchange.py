@@ -7,7 +7,8 @@ times larger costs M (X + Y); at the same total the small model may multiply its
 
 On a device nobody pays for pretraining, and a sample more does not cost a sample: the weights are
 streamed once a step for all that are decoded together. So the engine says how many answers of the
-small model take the seconds, or the joules, of one answer of the large one.
+small model take the seconds, or the joules, of one answer of the large one; and the model of
+accuracy, which strategy of the small one is as often right as one answer of the large.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from roofline.strategies.strategy import sampling
 from spec_files import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arch_space.architectures import Architectures
     from hardware_specs import Device
     from roofline.strategies.task import Task
+    from roofline.strategies.verifier import Verifier
 
 Array = np.ndarray
 
@@ -37,6 +41,22 @@ MOST = 4096
 def generations(times: Array | float, ratio: Array | float) -> Array:
     """By how much a small model may multiply its inference, at the FLOPs of one M times larger."""
     return np.asarray(times) + 3.0 * (np.asarray(times) - 1.0) / np.asarray(ratio)
+
+
+@dataclass(frozen=True)
+class Substitute:
+    """A strategy of the small model in place of one answer of the large one.
+
+    accuracy, large_accuracy: shares of one. seconds, joules: over those of the large one's answer.
+    """
+
+    strategy: str
+    samples: int
+    verifier: str
+    accuracy: float
+    large_accuracy: float
+    seconds: float
+    joules: float
 
 
 @dataclass(frozen=True)
@@ -60,16 +80,25 @@ class Exchange:
     small_cost: dict[str, float]
     large_cost: dict[str, float]
     large_fits: bool
+    substitute: Substitute | None
     capped: tuple[str, ...]
 
 
 def exchange(
-    small: Architectures, large: Architectures, device: Device, task: Task, **how: Any
+    small: Architectures,
+    large: Architectures,
+    device: Device,
+    task: Task,
+    weights: str,
+    verifiers: Sequence[Verifier] = (),
+    **how: Any,
 ) -> Exchange:
     """Weigh two models, each a table of one, at one task.
 
-    how: processor, runtime and ideal of the engine. SpecError where the second is not the larger.
+    weights: format of both; how: processor, runtime and ideal of the engine. SpecError where the
+    second is not the larger.
     """
+    small, large = small.with_formats(weights), large.with_formats(weights)
     active = [float(active_parameter_count(each)[0]) for each in (small, large)]
     if active[1] <= active[0]:
         raise SpecError(
@@ -103,6 +132,7 @@ def exchange(
         small_cost={name: float(getattr(few, name)[0, 0]) for name in ("seconds", "joules")},
         large_cost={name: float(getattr(one, name)[0, 0]) for name in ("seconds", "joules")},
         large_fits=bool(one.memory[0, 0] <= device.memory.dram.usable_bytes),
+        substitute=_substitute(small, large, device, task, weights, verifiers, how),
         capped=tuple(capped),
     )
 
@@ -114,3 +144,41 @@ def _answers(count: Array, curve: Array, target: float) -> float:
     if target < curve[0]:
         return 0.0
     return float(np.interp(target, np.maximum.accumulate(curve), count))
+
+
+def _substitute(
+    small: Architectures,
+    large: Architectures,
+    device: Device,
+    task: Task,
+    weights: str,
+    verifiers: Sequence[Verifier],
+    how: dict[str, Any],
+) -> Substitute | None:
+    """Return the quickest strategy of up to 64 answers that does as well; None for none known."""
+    from arch_space.architectures import concatenate
+    from roofline.strategies.forms import strategies
+    from roofline.strategies.options import build_options
+    from roofline.strategies.reached import knows
+
+    both = concatenate([small, large])
+    if not knows(task, both.names):
+        return None
+    o = build_options(
+        both, [weights], device, task, list(strategies().values()), list(verifiers), 64, **how
+    )
+    once = int(np.flatnonzero(o.strategy == "greedy")[0])
+    goal = float(o.accuracy[1, once])
+    able = (o.accuracy[0] >= goal) & (o.cost.memory[0] <= device.memory.dram.usable_bytes)
+    if not able.any():
+        return None
+    t = int(np.argmin(np.where(able, o.cost.seconds[0], np.inf)))
+    return Substitute(
+        strategy=str(o.strategy[t]),
+        samples=int(o.samples[t]),
+        verifier=str(o.verifier[t]),
+        accuracy=float(o.accuracy[0, t]),
+        large_accuracy=goal,
+        seconds=float(o.cost.seconds[0, t] / o.cost.seconds[1, once]),
+        joules=float(o.cost.joules[0, t] / o.cost.joules[1, once]),
+    )

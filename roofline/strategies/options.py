@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.strategies.difficulty import beta_at
 from roofline.strategies.population import Population
 from roofline.strategies.reached import Reached, reached
 from roofline.strategies.schedule import COST, Cost, Stage, cost
@@ -32,11 +33,12 @@ BINS = 5
 class Options:
     """R rows (models in formats) by T settings.
 
+    Of a model that cannot do what a setting asks the costs are NaN and the accuracies 0.
     models, formats: (R,) words; strategy, verifier: (T,) words; samples, waves: (T,); detail: (T,)
     words for people. cost: (R, T) each. accuracy, low, high: (R, T), shares of one, with ends that
     hold nine of ten of what models are reported to reach. by_bin: (5, R, T), the easiest first.
-    reached: of one answer. skipped: strategies that the task or its verifiers do not allow, with
-    the reason.
+    reached: of one answer. judges: the verifiers, by name. skipped: strategies that the task or its
+    verifiers do not allow, with the reason.
     """
 
     models: Array
@@ -52,6 +54,7 @@ class Options:
     high: Array
     by_bin: Array
     reached: Reached
+    judges: dict[str, Verifier]
     skipped: dict[str, str]
 
     @property
@@ -76,18 +79,22 @@ def build_options(
     most. how: processor, runtime and ideal of the engine.
     """
     from arch_space.architectures import concatenate
+    from arch_space.library import decodes_by_diffusion
 
     # rows of one model stand together: (model 0, format 0), (model 0, format 1), ...
     tables = concatenate([models.with_formats(each) for each in formats])
     order = np.arange(len(tables)).reshape(len(formats), len(models)).T.ravel()
     rows = tables[order]
     found = reached(task, models, formats)
-    blocks, skipped = _blocks(chosen, verifiers, task, most)
+    diffuses = np.array([decodes_by_diffusion(name) for name in models.names])
+    blocks, skipped = _blocks(chosen, verifiers, task, most, diffuses)
     if not blocks:
         raise SpecError(f"no strategy is left for task {task.name}: {_said(skipped)}")
 
     costs = _policies(rows, device, blocks, task, how)
     costs = _with_verifiers(costs, formats, device, blocks, task, how)
+    able = _able(blocks, np.repeat(diffuses, len(formats)))
+    costs = Cost(*(np.where(able, getattr(costs, name), np.nan) for name in COST))
     whole, low, high = (_people(task, each.ravel()) for each in (found.pass_at_1, *found.ends()))
     return Options(
         models=np.repeat(np.array(models.names, dtype=object), len(formats)),
@@ -98,11 +105,12 @@ def build_options(
         waves=np.concatenate([b.settings.waves for b in blocks]).astype(int),
         detail=np.concatenate([_details(b.settings) for b in blocks]),
         cost=costs,
-        accuracy=_judged(blocks, whole, task),
-        low=_judged(blocks, low, task),
-        high=_judged(blocks, high, task),
-        by_bin=np.array([_judged(blocks, each, task) for each in whole.bins(BINS)]),
+        accuracy=able * _judged(blocks, whole, task),
+        low=able * _judged(blocks, low, task),
+        high=able * _judged(blocks, high, task),
+        by_bin=np.array([able * _judged(blocks, each, task) for each in whole.bins(BINS)]),
         reached=found,
+        judges={each.name: each for each in verifiers},
         skipped=skipped,
     )  # fmt: skip
 
@@ -118,13 +126,19 @@ class Block:
 
 
 def _blocks(
-    chosen: list[Strategy], verifiers: list[Verifier], task: Task, most: int
+    chosen: list[Strategy],
+    verifiers: list[Verifier],
+    task: Task,
+    most: int,
+    diffuses: Array,
 ) -> tuple[list[Block], dict[str, str]]:
     blocks, skipped = [], {}
     for each in chosen:
         able = [v for v in verifiers if v.stepwise or not each.stepwise]
         judges: list[Verifier | None] = [*able] if each.verified else [None]
-        if each.counted and not task.votes:
+        if not np.any(diffuses == (each.decodes == "diffusion")):
+            skipped[each.name] = f"no model here is {_WAYS[each.decodes]}"
+        elif each.counted and not task.votes:
             skipped[each.name] = "answers to this task cannot be counted"
         elif not judges:
             skipped[each.name] = "no verifier judges this task" + ", step by step" * each.stepwise
@@ -138,14 +152,22 @@ def _blocks(
     return blocks, skipped
 
 
+_WAYS = {"autoregressive": "autoregressive", "diffusion": "a diffusion model"}
+
+
+def _able(blocks: list[Block], diffuses: Array) -> Array:
+    """Which models can do what a setting asks, (R, T): write token by token, or by diffusion."""
+    asked = np.concatenate([[b.strategy.decodes == "diffusion"] * len(b.settings) for b in blocks])
+    return np.equal(diffuses[:, None], asked[None, :])
+
+
 def _said(skipped: dict[str, str]) -> str:
     return "; ".join(f"{name}: {why}" for name, why in skipped.items()) or "none was named"
 
 
 def _people(task: Task, mean: Array) -> Population:
-    beta = task.alpha * (1 - mean) / mean
     alpha = np.full(len(mean), task.alpha)
-    return Population(alpha, beta, task.concentration, task.wrong_answers)
+    return Population(alpha, beta_at(alpha, mean), task.concentration, task.wrong_answers)
 
 
 def _judged(blocks: list[Block], people: Population, task: Task) -> Array:

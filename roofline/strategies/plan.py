@@ -249,7 +249,8 @@ def _nearest(options: Options, limits: dict[str, float], device: Device) -> str:
     """Say what is nearest to limits that nothing keeps, and the least that each could be."""
     ratios = [getattr(options.cost, LIMITS[name]) / most for name, most in limits.items()]
     worst = np.max(ratios, axis=0)
-    r, t = np.unravel_index(int(np.nanargmin(worst)), worst.shape)
+    near = np.where(worst <= 1.001 * np.nanmin(worst), options.cost.seconds, np.inf)
+    r, t = np.unravel_index(int(np.argmin(near)), near.shape)
     said = [f"{name} {format_quantity(most, DIMENSIONS[name])}" for name, most in limits.items()]
     needs = [
         f"{format_quantity(float(getattr(options.cost, LIMITS[name])[r, t]), DIMENSIONS[name])} "

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from arch_space.library import decodes_by_diffusion
 from spec_files import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arch_space.architectures import Architectures
     from roofline.strategies.task import Task
 
@@ -77,13 +80,13 @@ class TaskCurve:
 
 def task_curve(task: Task) -> TaskCurve | None:
     """Fit a task's curve to its published models; None where they are too few."""
-    if len(task.models) < FEWEST:
+    names = sorted(name for name in task.models if not decodes_by_diffusion(name))
+    if len(names) < FEWEST:
         return None
     from scipy.optimize import least_squares
 
     from arch_space.library import load_models
 
-    names = sorted(task.models)
     losses = _losses(load_models(names).with_formats("fp16"))
     reached = np.array([_mean(task, name) for name in names])
 
@@ -95,6 +98,11 @@ def task_curve(task: Task) -> TaskCurve | None:
     free = len(names) - 2
     rmse = float(np.sqrt(np.sum(found.fun**2) / free))
     return TaskCurve(task.floor, float(np.exp(found.x[0])), float(found.x[1]), rmse, len(names))
+
+
+def knows(task: Task, names: Sequence[str]) -> bool:
+    """Whether something is known of what all these models reach, or may be read off a curve."""
+    return len(task.models) >= FEWEST or set(names) <= set(task.models)
 
 
 def reached(task: Task, models: Architectures, formats: list[str]) -> Reached:
@@ -116,7 +124,7 @@ def reached(task: Task, models: Architectures, formats: list[str]) -> Reached:
             means.append(mean)
             errors.append(np.hypot(report_sd / count**0.5, _binomial(mean, task.questions)))
             basis.append("published")
-        elif curve is not None:
+        elif curve is not None and not decodes_by_diffusion(name):
             means.append(float(curve.at(loss)))
             errors.append(curve.rmse)
             basis.append(f"curve of {curve.models} models")

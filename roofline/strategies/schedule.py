@@ -1,15 +1,15 @@
 """A strategy as a schedule: forward passes of a policy and of a verifier, and what they cost.
 
-A stage is a pass over a prompt or an answer (`read`), or a run of decode steps (`write`), of one
-model, with a batch of sequences that have leading tokens in common. All settings of a strategy are
-one stage with columns; all stages of all strategies, for all models and formats, are costed by the
-engine in one call each.
+A stage is a pass over a prompt or an answer (`read`), a run of decode steps (`write`), or a pass of
+a diffusion model over masked text (`fill`), of one model, with a batch of sequences that have
+leading tokens in common. All settings of a strategy are one stage with columns; all stages of all
+strategies, for all models and formats, are costed by the engine in one call each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -39,7 +39,7 @@ class Stage:
     """
 
     role: Role
-    kind: Literal["read", "write"]
+    kind: Literal["read", "write", "fill"]
     batch: Number
     queries: Number
     keys: Number
@@ -56,6 +56,11 @@ class Stage:
 def read(role: Role, batch: Number, queries: Number, **more: Any) -> Stage:
     """Return a pass over tokens; keys: the tokens themselves unless said otherwise."""
     return Stage(role, "read", batch, queries, more.pop("keys", queries), **more)
+
+
+def fill(role: Role, batch: Number, positions: Number, **more: Any) -> Stage:
+    """Return a pass over prompt and masked text, in both directions, with logits of all of it."""
+    return Stage(role, "fill", batch, positions, positions, **more)
 
 
 def write(role: Role, batch: Number, after: Number, steps: Number, **more: Any) -> Stage:
@@ -113,7 +118,7 @@ def cost(
     zero = np.zeros((len(arch), settings))
     mine = [stage for stage in stages if stage.role == role]
     totals = {name: zero.copy() for name in COST}
-    for kind in ("read", "write"):
+    for kind in ("read", "write", "fill"):
         chosen = [stage.columns(settings) for stage in mine if stage.kind == kind]
         if not chosen:
             continue
@@ -150,19 +155,22 @@ def _work(
     tiled = arch[np.repeat(np.arange(n), u)]
     batch, queries, keys, steps, shared = np.tile(rows[used].T, (1, n))
     step = Pass(batch, queries, keys, shared=shared)
-    if kind == "read":
-        work = forward(tiled, device, step, overhead="prompt", **how)
-    else:
+    if kind == "fill":
+        step = replace(step, mask="full", logits="all")
+    if kind == "write":
         work = decode(tiled, device, step, steps, **how)
+    else:
+        work = forward(tiled, device, step, overhead="prompt", **how)
     resident = memory(
         tiled,
         sequences=batch,
         shared=shared,
-        each=keys + steps - 1.0 - shared,
+        each=keys + steps - 1.0 - shared if kind != "fill" else 0.0,  # it keeps no cache
         queries=queries,
+        logits=step.logits,
     )
     for name in COST:
-        if name == "reading" and kind != "read":
+        if name == "reading" and kind == "write":
             continue
         column = resident if name == "memory" else getattr(work, _FIELDS.get(name, name))
         found[name][:, used] = np.broadcast_to(column, (n * u,)).reshape(n, u)

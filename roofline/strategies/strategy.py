@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -51,7 +51,8 @@ class Strategy(ABC):
 
     name: unique; title: for people; source: who published it. verified: whether it asks a
     verifier; stepwise: about unfinished answers. counted: whether it must tell which answers are
-    the same. assumes: what its accuracy rests on beyond the model of difficulty; empty for nothing.
+    the same. decodes: which models it is of, those that write token by token or by diffusion.
+    assumes: what its accuracy rests on beyond the model of difficulty; empty for nothing.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Strategy(ABC):
     verified: bool = False
     stepwise: bool = False
     counted: bool = False
+    decodes: Literal["autoregressive", "diffusion"] = "autoregressive"
     assumes: str = ""
 
     @abstractmethod

@@ -289,7 +289,7 @@ class TestSweep:
             (["--max-memory", "1MB"], ["no candidate", "memory"]),
             (["--objectives", "loss,tpto"], ["tpto", "tpot"]),
             (["--objectives", ""], ["objective"]),
-            (["--method", "nsga3"], ["nsga3", "nsga2"]),
+            (["--method", "nsga4"], ["nsga4", "nsga3"]),
             (["--space", "on-devise"], ["on-devise", "on-device"]),
             (["--reference", "qwen9"], ["qwen9"]),
             (["--resume", "nowhere"], ["--resume", "--device"]),

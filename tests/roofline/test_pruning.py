@@ -93,7 +93,7 @@ def test_the_front_of_a_random_space_is_the_enumerated_one(seed):
     found = prune(asked)
     assert_same(found, exact)
     assert len(exact) > 10
-    assert found.evaluated < asked.space.valid_count / 2
+    assert found.evaluated < 0.8 * asked.space.valid_count
     counts = found.pruning
     assert counts.open == 0 and counts.missing == 0
     if limits:
@@ -157,14 +157,16 @@ class TestStoppedEarly:
     @pytest.fixture
     def slow(self, monkeypatch):
         """Small batches, and a first front that is poor, so that much is left at any moment."""
-        monkeypatch.setattr(pruning, "BATCH", 64)
+        monkeypatch.setattr(pruning, "BATCH", 16)
+        monkeypatch.setattr(divide_module, "ROUNDS", 1)
+        monkeypatch.setattr(divide_module, "JUDGED", 8)
         monkeypatch.setattr(pruning, "_SAMPLE", 400)
         monkeypatch.setattr(pruning, "_WALKS", 0)
 
     def test_the_bound_on_what_is_missing_holds_and_closes(self, exact, slow):
         asked, whole = exact
         seen = []
-        for batches in (0, 1, 4, 16, 64, 256):
+        for batches in (1, 4, 16, 64, 256):
             found = _stopped(asked, batches)
             reference = found.reference()
             lacking = hypervolume(whole.points, reference) - found.hypervolume()
@@ -180,7 +182,7 @@ class TestStoppedEarly:
         for _ in range(3):
             before = _stopped(asked, 3, file)
             assert before.pruning.open > 0
-        assert before.pruning.boxes > 3 * 64
+        assert before.pruning.boxes > 2 * 3 * 16
         after = prune(asked, checkpoint=file)
         assert_same(after, whole)
         assert after.pruning.boxes > before.pruning.boxes
@@ -271,17 +273,17 @@ def test_a_shadow_of_a_large_front_misses_little():
 
 
 @dataclass(frozen=True)
-class Sorted:
-    """An evaluator that asks for the values of its columns, which cannot be followed."""
+class Waves:
+    """An evaluator with a function that has no rule."""
 
     def __call__(self, arch):
-        ranks = np.argsort(np.argsort(np.broadcast_to(arch.width, len(arch))))
-        tpot = arch.width * 1.0 + arch.layers * arch.head_size * arch.ffn_width
-        return {"loss": 1.0 / (1 + ranks) + 0 * np.sort(tpot), "tpot": tpot}
+        tpot = arch.width * 1.0 + arch.layers * arch.head_size * (arch.ffn_width + arch.experts)
+        return {"loss": 2.0 + np.sin(tpot + arch.weight_format), "tpot": tpot}
 
 
 def test_what_cannot_be_followed_is_told_and_auto_falls_back(monkeypatch):
-    asked = Problem(subset("wide-open", 1, 3e5), Sorted())
+    monkeypatch.setattr(divide_module, "CELLS", (64,))
+    asked = Problem(subset("wide-open", 1, 3e5), Waves())
     with pytest.raises(SpecError, match="cannot be followed over a grid .* exact or nsga2"):
         prune(asked)
     module = sys.modules[search_function.__module__]

@@ -112,6 +112,8 @@ def run() -> SimpleNamespace:
         sweep=SimpleNamespace(ideal=False),
         architectures=candidates,
         workload=work,
+        asked=work.to_dict(),
+        asked_briefly="prompt 256, 32 tokens generated, batch 1",
         law_title="A law",
         loss_unit=NATS,
         laws=(SimpleNamespace(name="a-law", unit=NATS),),

@@ -202,7 +202,7 @@ def lawful(state: State, policy: Policy) -> Policy:
     return policy.with_edge_probabilities(np.where(may_rise, new, np.minimum(new, old)))
 
 
-def is_known(graphs: Graphs, problem: Problem) -> bool:
+def is_allowed(graphs: Graphs, problem: Problem) -> bool:
     """Whether one graph keeps the rules and the budget."""
     return bool(graphs.broken_rule()[0] < 0 and problem.fits(graphs)[0])
 

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from roofline.search import fronts
-from roofline.search.enumeration import write_whole
+from roofline.search.checkpoints import write_checkpoint
 from spec_files import SpecError
 
 Array = np.ndarray
@@ -102,7 +102,7 @@ class State:
     def save(self, path: Path) -> None:
         """Write the state so that a reader sees the old file or the new one, never half of one."""
         counts = [getattr(self.counts, f.name) for f in fields(Pruning)]
-        write_whole(path, vars(self) | {"counts": np.array(counts, dtype=float)})
+        write_checkpoint(path, vars(self) | {"counts": np.array(counts, dtype=float)})
 
     def missing(self) -> float | None:
         """Return a bound on the hypervolume that the front may lack, from its reference point.

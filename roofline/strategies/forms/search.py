@@ -60,7 +60,7 @@ class BeamSearch(Strategy):
     def __init__(self, ahead: int = 0) -> None:
         self.ahead = ahead
         self.name = f"lookahead-{ahead}" if ahead else "beam-search"
-        self.title = f"Lookahead by {ahead} step" if ahead else "Beam search"
+        self.title = f"Lookahead by {ahead} step{'s' * (ahead > 1)}" if ahead else "Beam search"
 
     def settings(self, most: int) -> Settings:
         """Beams with M = 4 and M = sqrt(N), all at once: a search has no waves."""
@@ -171,4 +171,4 @@ def _binomial(count: Array, of: Array | int, chance: Array) -> Array:
     return np.exp(logs)
 
 
-STRATEGIES = (BeamSearch(), BeamSearch(ahead=1))
+STRATEGIES = (BeamSearch(), BeamSearch(ahead=1), BeamSearch(ahead=3))

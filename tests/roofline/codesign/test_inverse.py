@@ -233,3 +233,20 @@ def test_the_law_may_be_another(space, phone, mix) -> None:
     assert answer(asked).survey.tables["least_loss"].value[0] == pytest.approx(
         predict(load_law("chinchilla", 1e10), space.candidates()[0]).loss.min()
     )
+
+
+def test_a_limit_on_memory_holds_whatever_the_capacity(space, phone, mix) -> None:
+    arch = space.candidates()[0]
+    small = float(np.median(estimate(arch, phone, mix.workloads[0].workload()).memory_bytes))
+    limits = {"tpot": "200 ms", "memory": small}
+    asked = prepare(Inverse, space=space, device=phone, mix=mix, limits=limits, loss=LOSS)
+    found = answer(asked)
+    said = estimate(arch, phone, mix.workloads[0].workload())
+    kept_here = (said.memory_bytes <= small) & (said.tpot <= 0.2)
+    least = predict(asked.law, arch).loss[kept_here].min()
+    assert found.line("capacity")["loss"].iloc[-1] == least
+    assert least > predict(asked.law, arch).loss[said.tpot <= 0.2].min()  # so the limit binds
+    tiny = prepare(
+        Inverse, space=space, device=phone, mix=mix, limits=limits | {"memory": 1e6}, loss=LOSS
+    )
+    assert "capacity" not in {need.what for need in answer(tiny).needs}

@@ -52,10 +52,11 @@ def shares(question, arch, device) -> np.ndarray:
 
 
 @pytest.mark.parametrize("ideal", [False, True])
-def test_no_candidate_beats_its_bound(ideal, space, phone) -> None:
+@pytest.mark.parametrize("limited", ["tpot", "ttft", "latency"])
+def test_no_candidate_beats_its_bound(limited, ideal, space, phone) -> None:
     from roofline.codesign.library import _judge
 
-    limits = {"tpot": "15 ms", "ttft": "1 s", "latency": "3 s"}
+    limits = {limited: "10 ms"}
     question = asked(space, phone, ideal=ideal, limits=limits)
     pool = gather(question, np.inf)
     arch = space.at(pool.index)
@@ -133,3 +134,13 @@ def test_a_format_that_a_device_cannot_compute_in_is_a_reason(space, phone, tmp_
 def test_a_loss_that_none_reaches(space, phone) -> None:
     with pytest.raises(SpecError, match="reaches a loss"):
         gather(asked(space, phone), 1.0)
+
+
+def test_launches_are_counted_once_however_long_the_prompt(space, phone) -> None:
+    """Some runtimes read a prompt in pieces; a bound for all must not count the pieces."""
+    counts = [
+        gather(asked(space, phone, mix=Mix.single(1, prompt, 4)), np.inf).launches
+        for prompt in (100, 3000)
+    ]
+    np.testing.assert_allclose(counts[0], counts[1], rtol=1e-12)
+    assert (counts[0] > 10).all()

@@ -73,6 +73,11 @@ def test_the_folder_holds_the_answer_and_goes_on(tmp_path, capsys):
     assert again["accuracy"] == about["accuracy"]
     assert run([*MATH, "-o", str(out)]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
+    saved = json.loads((out / "search.json").read_text())
+    for other in (saved | {"seed": "x"}, saved | {"colour": "red"}, {"task": "math"}):
+        (out / "search.json").write_text(json.dumps(other))
+        assert run(["graph", "--resume", str(out)]) == 2
+        assert capsys.readouterr().err.startswith("roofline: --resume: the search's")
 
 
 def test_one_graph_is_priced(tmp_path, capsys):
@@ -86,6 +91,19 @@ def test_one_graph_is_priced(tmp_path, capsys):
     assert about["units"] == pytest.approx(17.79, abs=0.01)
     assert about["utility"] is None
     assert about["within"] is False
+
+
+def test_a_graph_that_does_not_fit_is_said_not_to(tmp_path, capsys):
+    file = tmp_path / "mine.json"
+    nodes = [{"name": "a", "model": "8b"}, {"name": "s", "role": "sink", "model": "3b"}]
+    file.write_text(json.dumps({"nodes": nodes, "edges": [["a", "s"]]}))
+    words = ["--task", "math", "--graph", str(file), "-d", "phone"]
+    about = answer(capsys, *words)["about"]
+    assert about["fits"] is False
+    assert about["latency"] is None
+    assert about["memory"] > 16e9
+    assert run(["graph", *words]) == 0
+    assert "does not fit the device's memory" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_task_of_ones_own(tmp_path, capsys):

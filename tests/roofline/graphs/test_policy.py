@@ -75,6 +75,8 @@ def test_the_gradient_is_that_of_the_enumerated_expectation(models, nodes, budge
     drawn, p, utility = expectation(of, policy, choices)
     assert p.sum() == pytest.approx(1.0, abs=1e-12)
     assert 0 < (p > 0).sum() < len(p)  # the budget and the rules forbid some
+    choices = Choices(choices.edges[p > 0], choices.roles[p > 0], choices.models[p > 0])
+    drawn, p, utility = expectation(of, policy, choices)
     scored = drawn.gradient.weighted(p * utility * len(p))
     for name in ("edges", "roles", "models"):
         logits = getattr(policy, name)

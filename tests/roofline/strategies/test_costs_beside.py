@@ -32,10 +32,10 @@ def test_generations_spend_the_same_flops(ratio: float) -> None:
 
 
 def test_exchange_ends_where_the_costs_meet() -> None:
+    found = exchange(load_model("llama-3.2-1b"), load_model("llama-3.1-8b"), PHONE, MATH, "q4_k_m")
     small, large = (
         load_model(name).with_formats("q4_k_m") for name in ("llama-3.2-1b", "llama-3.1-8b")
     )
-    found = exchange(small, large, PHONE, MATH)
     assert found.times == pytest.approx(8.03e9 / 1.236e9, rel=0.01)
     one = cost(large, PHONE, sampling(MATH, 1.0, 1.0), 1).seconds[0, 0]
     below, above = np.floor(found.seconds), np.ceil(found.seconds) + 1
@@ -46,10 +46,26 @@ def test_exchange_ends_where_the_costs_meet() -> None:
     assert found.seconds > 3 * found.flops
 
 
+def test_a_substitute_does_as_well_and_is_the_quickest() -> None:
+    from roofline.strategies.plan import plan
+
+    names = ["qwen2.5-1.5b", "qwen2.5-3b"]
+    found = exchange(load_model(names[0]), load_model(names[1]), PHONE, MATH, "int8").substitute
+    o = plan(PHONE, MATH, load_models(names), ["int8"], {}).options
+    goal = o.accuracy[1, list(o.strategy).index("greedy")]
+    able = [float(o.cost.seconds[0, t]) for t in range(len(o.strategy)) if o.accuracy[0, t] >= goal]
+    once = float(o.cost.seconds[1, list(o.strategy).index("greedy")])
+    assert found.accuracy >= found.large_accuracy == pytest.approx(goal)
+    assert found.seconds == pytest.approx(min(able) / once)
+    unknown = load_task("code")
+    small, large = load_model(names[0]), load_model(names[1])
+    assert exchange(small, large, PHONE, unknown, "int8").substitute is None
+
+
 def test_exchange_refuses_a_larger_small_model() -> None:
     small, large = load_model("llama-3.2-1b"), load_model("llama-3.1-8b")
     with pytest.raises(SpecError, match="name the small model first"):
-        exchange(large, small, PHONE, MATH)
+        exchange(large, small, PHONE, MATH, "int8")
 
 
 def test_kinetics_worked_by_hand() -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from arch_space.library import load_model, load_models
+from arch_space.library import decodes_by_diffusion, load_model, load_models
 from hardware_specs import load_device
 from roofline.strategies import account
 from roofline.strategies.forms import strategies, strategy
@@ -90,17 +90,21 @@ def test_front_rises_and_budgets_never_fall(found) -> None:
     assert all(a > b for a, b in pairwise(bins))
 
 
-def test_the_binding_limit_is_the_one_whose_removal_gains_most(found) -> None:
-    freed = {
-        name: plan(
-            PHONE, MATH, load_models(NAMES), FORMATS,
-            {k: v for k, v in LIMITS.items() if k != name}, verifiers=JUDGES, most=16,
-        )
-        for name in LIMITS
-    }  # fmt: skip
-    top = found.options.accuracy[found.fits].max()
-    without_latency = freed["latency"].options.accuracy[freed["latency"].fits].max() - top
-    assert found.gains["latency"] == pytest.approx(without_latency)
+def test_the_binding_limit_is_the_one_whose_removal_gains_most() -> None:
+    limits = {"latency": 25.0, "energy": 500.0, "memory": 2e9}
+    models = load_models(NAMES)
+
+    def top(within: dict) -> tuple:
+        found = plan(PHONE, MATH, models, FORMATS, within, verifiers=JUDGES, most=16)
+        return found, float(found.options.accuracy[found.fits].max())
+
+    found, reached_within = top(limits)
+    gains = {
+        name: top({k: v for k, v in limits.items() if k != name})[1] - reached_within
+        for name in ("latency", "energy")
+    }
+    assert {name: found.gains[name] for name in gains} == pytest.approx(gains)
+    assert found.gains["memory"] >= 0
     assert found.binding == max(found.gains, key=found.gains.get)
 
 
@@ -109,6 +113,23 @@ def test_bins_are_of_all_questions(found) -> None:
     assert o.by_bin.mean(axis=0) == pytest.approx(o.accuracy, abs=2e-3)
     assert (o.low <= o.accuracy + 1e-12).all()
     assert (o.accuracy <= o.high + 1e-12).all()
+
+
+def test_the_optimum_by_difficulty_needs_a_quarter_of_the_answers() -> None:
+    """arXiv 2408.03314: 16 answers by difficulty match best-of-N with 64; easy ones are revised."""
+    o = plan(
+        load_device("a100-80-sxm"), MATH, load_models(["llama-3.1-8b"]), ["fp16"], {},
+        verifiers=[JUDGES[1]],
+    ).options  # fmt: skip
+    within = o.samples <= 16
+    picks = [int(np.argmax(np.where(within, each[0], -1.0))) for each in o.by_bin]
+    optimal = np.mean([each[0, t] for each, t in zip(o.by_bin, picks, strict=True)])
+    for name in ("best-of-n", "weighted"):
+        at_64 = o.accuracy[0, (o.strategy == name) & (o.samples == 64)].max()
+        assert optimal >= at_64
+        assert optimal - at_64 < 0.08
+    assert str(o.strategy[picks[0]]).startswith(("revisions", "majority", "sequential"))
+    assert o.strategy[picks[4]] in ("best-of-n", "beam-search", "lookahead-1", "lookahead-3")
 
 
 def test_small_models_that_vote_pass_a_larger_one_that_answers_once() -> None:
@@ -201,7 +222,8 @@ def test_what_models_reach_is_published_or_the_curve() -> None:
 def test_intervals_hold_held_out_models() -> None:
     """Of the published models, left out one by one, nine of ten lie in the curve's interval."""
     inside = 0
-    for name in MATH.models:
+    curved = [name for name in MATH.models if not decodes_by_diffusion(name)]
+    for name in curved:
         rest = MATH.model_copy(
             update={"models": {k: v for k, v in MATH.models.items() if k != name}}
         )
@@ -209,7 +231,7 @@ def test_intervals_hold_held_out_models() -> None:
         low, high = found.ends()
         truth = np.mean([report.pass_at_1 for report in MATH.models[name]])
         inside += bool(low[0, 0] <= truth <= high[0, 0])
-    assert inside >= 0.8 * len(MATH.models)
+    assert inside >= 0.8 * len(curved)
 
 
 def test_a_task_with_too_few_models_says_so() -> None:
@@ -242,13 +264,13 @@ def test_said_and_saved_are_the_same(found, tmp_path) -> None:
 
 
 def test_a_full_plan_is_quick() -> None:
-    """20 models x 4 formats x all strategies x answers to 64 within 5 s (`benchmarks`)."""
-    from time import perf_counter
+    """20 models x 4 formats x all strategies x answers to 64 within 5 s of one core."""
+    from time import process_time
 
     models = load_models(sorted(MATH.models)[:20])
-    begun = perf_counter()
+    begun = process_time()
     found = plan(PHONE, MATH, models, ["fp16", "int8", "int4-g128", "q4_k_m"], {}, verifiers=JUDGES)
     assert set(found.options.strategy) == set(strategies())
     assert found.options.samples.max() == 64
     assert found.options.count > 30_000
-    assert perf_counter() - begun < 5.0
+    assert process_time() - begun < 5.0

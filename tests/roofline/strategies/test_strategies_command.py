@@ -162,7 +162,11 @@ def test_the_report_is_what_the_command_writes(tmp_path) -> None:
     from roofline.strategies.__main__ import main
 
     main(tmp_path)
-    kept = DOCS.parents[1] / "reports" / "strategies"
-    assert (tmp_path / "README.md").read_text() == (kept / "README.md").read_text()
+    kept = (DOCS.parents[1] / "reports" / "strategies" / "README.md").read_text()
+    made = (tmp_path / "README.md").read_text()
+    for heading in re.findall(r"^## .+$", kept, flags=re.MULTILINE):
+        assert heading in made
+    assert made.split("## Eight")[0].split("On the phone")[0] == kept.split("On the phone")[0]
     for number in ("257.8", "63.4", "15.8", "5.77 to 6.12", "4.64 to 4.86"):
-        assert number in (kept / "README.md").read_text()
+        assert number in made
+    assert {"phone-math.png", "phone-math.csv"} <= {file.name for file in tmp_path.iterdir()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from roofline.graphs.files import sentence
 from roofline.graphs.graph import ABSENT, ASSISTANT, FUSER, Graphs, stack
-from roofline.graphs.search.agent import Proposal, has_node, is_known, outwards, usefulness
+from roofline.graphs.search.agent import Proposal, has_node, is_allowed, outwards, usefulness
 
 if TYPE_CHECKING:
     from roofline.graphs.problem import Problem
@@ -38,20 +38,27 @@ Move = tuple[str, Graphs]
 
 @dataclass(eq=False)
 class Rules:
-    """The rule-based proposer. tried: moves in the order made, by a graph's line, with the score
-    that was to beat."""
+    """The rule-based proposer.
+
+    kinds: of moves that it makes. tried: moves in the order made, by a graph's line, with the score
+    that was to beat. heard: scores, by a graph's line.
+    """
 
     name: str = "rules"
+    kinds: tuple[str, ...] = KINDS
     tried: dict[str, tuple[str, float]] = field(default_factory=dict)
+    heard: dict[str, float] = field(default_factory=dict)
 
     def propose(self, state: State, rng: np.random.Generator) -> Proposal:
         """Return rewritings of the best graph, the likeliest kinds of move first."""
         graphs, score = state.best
-        by_kind: dict[str, list[Graphs]] = {kind: [] for kind in KINDS}
+        by_kind: dict[str, list[Graphs]] = {kind: [] for kind in self.kinds}
         found: set[str] = set()
         for kind, graph in moves(graphs, state.problem):
+            if kind not in by_kind:
+                continue
             said = sentence(graph, state.problem.pool)
-            if said not in state.seen and said not in found and is_known(graph, state.problem):
+            if said not in state.seen and said not in found and is_allowed(graph, state.problem):
                 by_kind[kind].append(graph)
                 found.add(said)
         order = self._ranked(state)
@@ -68,15 +75,14 @@ class Rules:
     def _ranked(self, state: State) -> list[str]:
         """Kinds of moves, those that raised the score most often first."""
         wins, tries = Counter[str](), Counter[str]()
-        heard = {}
-        for each in state.rounds:
-            for row, score in enumerate(each.scores):
-                heard[sentence(each.graphs, state.problem.pool, row)] = score
+        last = state.rounds[-1]
+        for row, score in enumerate(last.scores):
+            self.heard.setdefault(sentence(last.graphs, state.problem.pool, row), float(score))
         for said, (kind, bar) in self.tried.items():
             tries[kind] += 1
-            wins[kind] += bool(heard.get(said, -np.inf) > bar)
-        odds = {kind: (wins[kind] + 1) / (tries[kind] + 2) for kind in KINDS}
-        return sorted(KINDS, key=lambda kind: (-odds[kind], KINDS.index(kind)))
+            wins[kind] += self.heard.get(said, -np.inf) > bar
+        odds = {kind: (wins[kind] + 1) / (tries[kind] + 2) for kind in self.kinds}
+        return sorted(self.kinds, key=lambda kind: (-odds[kind], self.kinds.index(kind)))
 
 
 def improved(state: State) -> Policy:
