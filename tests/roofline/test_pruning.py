@@ -36,7 +36,7 @@ from roofline.search.pruned import prune, pruning
 from roofline.search.pruned.divide import Divide
 from roofline.search.pruned.shadow import Shadow
 from roofline.workload import Workload
-from spec_files import SpecError, parse_spec, validate_spec
+from spec_files import SpecError, validate_spec
 
 
 def subset(name: str, seed: int, points: float) -> Space:
@@ -95,9 +95,11 @@ def test_the_front_of_a_random_space_is_the_enumerated_one(seed):
     assert len(exact) > 10
     assert found.evaluated < 0.8 * asked.space.valid_count
     counts = found.pruning
-    assert counts.open == 0 and counts.missing == 0
+    assert counts.open == 0
+    assert counts.missing == 0
     if limits:
-        assert counts.infeasible > 0 and exact.feasible < exact.evaluated
+        assert counts.infeasible > 0
+        assert exact.feasible < exact.evaluated
     ends = counts.dominated + counts.infeasible + counts.empty + counts.judged
     # Each halving makes two boxes of one, and each of them is halved or comes to an end.
     assert ends == counts.boxes / 2 + 1
@@ -145,7 +147,9 @@ def test_of_equal_candidates_the_first_stays(objectives, cells, monkeypatch):
 def test_no_candidate_is_allowed():
     found = prune(problem(constraints=(Constraint("tpot", 1e-6),)))
     assert len(found) == 0
-    assert found.pruning.open == 0 and found.pruning.infeasible > 0 and found.evaluated == 0
+    assert found.pruning.open == 0
+    assert found.pruning.infeasible > 0
+    assert found.evaluated == 0
 
 
 class TestStoppedEarly:
@@ -173,7 +177,8 @@ class TestStoppedEarly:
             assert 0 <= lacking <= found.pruning.missing * (1 + 1e-9)
             assert found.exact == (found.pruning.open == 0)
             seen.append(found.pruning.missing / found.hypervolume())
-        assert seen[0] > 0.1 and seen[-1] < seen[0] / 10
+        assert seen[0] > 0.1
+        assert seen[-1] < seen[0] / 10
         assert lacking > 0 or found.exact
 
     def test_it_goes_on_from_a_checkpoint(self, exact, slow, tmp_path):
@@ -284,7 +289,7 @@ class Waves:
 def test_what_cannot_be_followed_is_told_and_auto_falls_back(monkeypatch):
     monkeypatch.setattr(divide_module, "CELLS", (64,))
     asked = Problem(subset("wide-open", 1, 3e5), Waves())
-    with pytest.raises(SpecError, match="cannot be followed over a grid .* exact or nsga2"):
+    with pytest.raises(SpecError, match=r"cannot be followed over a grid .* exact or nsga2"):
         prune(asked)
     module = sys.modules[search_function.__module__]
     monkeypatch.setattr(module, "PATIENCE", 1e-9)
@@ -328,7 +333,8 @@ class TestCommand:
         command = [*self.SWEEP, "--space", "wide-open", "--max-seconds", "0.1", "-o", "run"]
         assert run(command) == 0
         summary = json.loads(Path("run/summary.json").read_text())["summary"]
-        assert summary["pruning"]["open"] > 0 and summary["pruning"]["missing"] > 0
+        assert summary["pruning"]["open"] > 0
+        assert summary["pruning"]["missing"] > 0
         assert "the front may lack at most" in " ".join(capsys.readouterr().out.split())
 
     def test_a_limit_of_seconds_is_of_pruning(self, capsys):
@@ -352,7 +358,8 @@ class TestCommand:
             time.sleep(0.01)
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
-        assert checkpoint.exists() and not Path("cut/front.csv").exists()
+        assert checkpoint.exists()
+        assert not Path("cut/front.csv").exists()
         with np.load(checkpoint) as saved:
             assert len(saved["boxes"]) > 0
         assert run(["sweep", "--resume", "cut"]) == 0
