@@ -11,7 +11,7 @@ from roofline.search.checkpoints import checkpointed_method
 from roofline.search.enumeration import enumerate_exactly
 from roofline.search.evolution import ALGORITHMS, evolve
 from roofline.search.problem import Problem
-from roofline.search.pruned import can_follow, holds_boxes, prune
+from roofline.search.pruned import can_follow, prune
 from roofline.search.result import SearchResult
 from roofline.search.workers import cores
 from spec_files import SpecError, did_you_mean
@@ -89,7 +89,7 @@ def choose_method(
     formulas can be followed; else NSGA-II.
     """
     if checkpoint and Path(checkpoint).exists():
-        return "pruned" if holds_boxes(Path(checkpoint)) else checkpointed_method(Path(checkpoint))
+        return checkpointed_method(Path(checkpoint))
     if cluster is not None or seconds_to_enumerate(problem, workers) <= PATIENCE:
         return "exact"
     few = len(problem.objectives) <= MOST_PRUNED

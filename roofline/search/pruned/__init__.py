@@ -2,6 +2,6 @@
 
 from roofline.search.pruned.divide import can_follow
 from roofline.search.pruned.pruning import prune
-from roofline.search.pruned.state import Pruning, holds_boxes
+from roofline.search.pruned.state import Pruning
 
-__all__ = ["Pruning", "can_follow", "holds_boxes", "prune"]
+__all__ = ["Pruning", "can_follow", "prune"]

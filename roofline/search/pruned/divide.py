@@ -198,7 +198,7 @@ def _undoubted(choices: Array, points: Array) -> Array:
 def can_follow(problem: Problem) -> bool:
     """Whether bounds of a problem can be proven: its formulas can be followed over the grid."""
     try:
-        Followed.of(problem)
+        Followed.of(problem, min(CELLS))
     except TypeError:
         return False
     return True

@@ -90,11 +90,13 @@ def test_bounds_hold_at_every_point_of_every_box(cells):
                 continue
             if np.isnan(low[row]):
                 continue
-            assert low[row] <= part.min() and part.max() <= high[row]
+            assert low[row] <= part.min()
+            assert part.max() <= high[row]
             if part.size == 1 and output < 2:
                 closeness.append(high[row] - low[row])
     # Bounds of one point are its value, but for what rounding widens them by.
-    assert len(closeness) > 100 and np.max(closeness) < 1e-9
+    assert len(closeness) > 100
+    assert np.max(closeness) < 1e-9
 
 
 def test_points_of_boxes_are_all_that_the_rules_allow():
@@ -136,7 +138,8 @@ def test_a_table_too_large_for_its_boxes_is_bounded_more_loosely(monkeypatch):
     low, high = space.bounds(some)
     for row, box in enumerate(some):
         found = space.values(space.inside(box[None]))[0]
-        assert low[row] <= found.min() and found.max() <= high[row]
+        assert low[row] <= found.min()
+        assert found.max() <= high[row]
     assert (low[1:] != low[0]).any()
 
 
@@ -189,10 +192,12 @@ def test_bounds_of_real_problems_hold_at_every_candidate(device, law, ideal, wor
             continue
         judged = problem.evaluate(space.at(space.indices(choices)))
         for (low, high), value in zip(bounds[:, :, row], judged.points.T, strict=False):
-            assert not low > value.min() and not high < value.max()
+            assert not low > value.min()
+            assert not high < value.max()
         ends = bounds[len(names) :, :, row]
         assert (ends[:, HIGH] > 0).all() or not judged.feasible.any()
         assert (ends[:, LOW] == 0).any() or judged.feasible.all()
         tightness.append(bounds[2, LOW, row] / judged.points[:, 2].min())
     # Bounds that say nothing would hold as well.
-    assert np.isnan(bounds[: len(names)]).mean() < 0.2 and np.nanmedian(tightness) > 0.5
+    assert np.isnan(bounds[: len(names)]).mean() < 0.2
+    assert np.nanmedian(tightness) > 0.5
