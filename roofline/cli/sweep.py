@@ -176,7 +176,7 @@ def sweep(
 
     `roofline sweep --device phone --space paper-grid --mix chat,summarise`
 
-    `roofline sweep --device phone --space wide-open --method pruned --max-seconds 20`
+    `roofline sweep --device phone --space wide-open --max-seconds 10`
 
     `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
 
