@@ -10,6 +10,7 @@ import typer
 from roofline.cli import options
 
 if TYPE_CHECKING:
+    from roofline.compression.accuracy import Reader
     from roofline.compression.search import Found
     from roofline.compression.subject import Subject
 
@@ -200,13 +201,14 @@ def _base(subject: Subject, given: float | None) -> dict[str, Any]:
 
 def _accuracies(
     given: list[str] | None, tasks: list[str] | None, subject: Subject, loss: float | None
-) -> dict[str, float]:
-    """Accuracies before, 0 to 1, as they were given or as the curves have them."""
+) -> dict[str, Reader]:
+    """How accuracies are read: from those that were given, or off the curves."""
+    from roofline.compression.accuracy import by_decay, by_task
     from roofline.degradation.tasks import decay
     from roofline.laws.accuracy import load_curve
     from spec_files import SpecError
 
-    found = {}
+    found: dict[str, Reader] = {}
     for word in given or []:
         name, _, text = word.partition("=")
         chance = decay(name).chance
@@ -218,10 +220,10 @@ def _accuracies(
             raise SpecError(
                 f"--accuracy: read {word!r}; write TASK=SHARE from {chance:g}, a guess, to 1"
             )
-        found[name] = share
+        found[name] = by_decay(name, share)
     for name in tasks or []:
-        chance = decay(name).chance
-        found[name] = max(chance, float(load_curve(name).at(_base(subject, loss)["loss"])))
+        curve = load_curve(name)
+        found[curve.name] = by_task(curve, _base(subject, loss)["loss"])
     return found
 
 
@@ -315,7 +317,7 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
         ],
     )
     stood = [(key, answer[key]) for key in ("chosen", "published", "asked") if answer[key]]
-    tasks = list(stood[0][1]["kept"])
+    tasks = list(stood[0][1]["kept"] | stood[0][1].get("accuracy", {}))
     show.table(
         "Accuracy above chance that is kept"
         + (" (accuracy, 90 %)" if "accuracy" in stood[0][1] else ""),
@@ -351,9 +353,9 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
 
 
 def _task(row: dict[str, Any], name: str) -> str:
-    kept = f"{100 * row['kept'][name]:.1f} %"
-    said = row.get("accuracy", {}).get(name)
+    kept, said = row["kept"].get(name), row.get("accuracy", {}).get(name)
+    cell = "" if kept is None else f"{100 * kept:.1f} %"
     if said is None:
-        return kept
+        return cell
     ends = f"{100 * said['low']:.1f} to {100 * said['high']:.1f}"
-    return f"{kept} ({100 * said['after']:.1f}, {ends})"
+    return f"{cell} ({100 * said['after']:.1f}, {ends})".strip()

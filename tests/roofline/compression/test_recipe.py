@@ -1,7 +1,7 @@
 """Recipes as text and as files, and the sentences about those that cannot be."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roofline.cli import run
@@ -159,6 +159,7 @@ def test_errors_of_a_file_say_where(tmp_path):
         load_recipe(str(file))
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="gptqawk:,0123489kvin_ -.", max_size=30))
 def test_any_text_is_a_recipe_or_a_spec_error(text):
     try:

@@ -166,6 +166,18 @@ def test_a_task_is_read_off_its_curve(capsys):
     assert said["loss_before"] == {"loss": 2.6, "from": "given"}
 
 
+def test_a_task_without_a_decay_is_read_off_its_curve_after_too(capsys):
+    from roofline.laws.accuracy import load_curve
+
+    said = json.loads(roofline(capsys, *BASE, "--task", "mmlu", "--loss", "2.6", "--json"))
+    published, curve = said["published"], load_curve("mmlu")
+    found = published["accuracy"]["mmlu"]
+    assert found["before"] == pytest.approx(float(curve.at(2.6)))
+    assert found["after"] == pytest.approx(float(curve.at(2.6 + published["nats"])))
+    assert found["low"] < found["after"] < found["high"]
+    assert "mmlu" in roofline(capsys, *BASE, "--task", "mmlu")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -177,7 +189,7 @@ def test_a_task_is_read_off_its_curve(capsys):
         (["--accuracy", "piqa=1.7"], "write TASK=SHARE"),
         (["--accuracy", "piqaa=0.7"], "nearest is 'piqa'"),
         (["--accuracy", "piqa=0.2"], "from 0.5, a guess, to 1"),
-        (["--task", "mmluu"], "no published decay"),
+        (["--task", "mmluu"], "nearest is 'mmlu'"),
         (["--utilisation", "2"], "a share lies in 0 to 1"),
         (["--tokens", "many"], "--tokens"),
         (["--train-on", "hailo10h"], "no bf16 or fp16 peak"),
