@@ -404,7 +404,7 @@ def _say_pruning(summary: dict[str, Any]) -> str:
     )
     if not done["open"]:
         return f"{said} The front is proven exact."
-    missing = done["missing"]
+    missing = done["missing_hypervolume"]
     whole = summary["hypervolume"]
     bound = "an unknown share" if missing is None else f"at most {missing / whole:.2%}"
     return (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 METHODS = ("auto", "exact", "pruned", *ALGORITHMS)
 PATIENCE = 60.0
 """Seconds that an exact search may take before `auto` turns to another."""
-MOST_PRUNED = 3
+MOST_PRUNED = 4
 """Objectives up to which a front stays small enough for `auto` to prune by it."""
 _SAMPLE = 2**14
 
@@ -85,7 +85,7 @@ def choose_method(
 ) -> str:
     """Return the method of a checkpoint, if there is one, or else the one that suits a problem.
 
-    Exact where that takes less than a minute; else pruned, for up to three objectives where the
+    Exact where that takes less than a minute; else pruned, for up to four objectives where the
     formulas can be followed; else NSGA-II.
     """
     if checkpoint and Path(checkpoint).exists():

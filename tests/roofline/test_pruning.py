@@ -334,7 +334,7 @@ class TestCommand:
         assert run(command) == 0
         summary = json.loads(Path("run/summary.json").read_text())["summary"]
         assert summary["pruning"]["open"] > 0
-        assert summary["pruning"]["missing"] > 0
+        assert summary["pruning"]["missing_hypervolume"] > 0
         assert "the front may lack at most" in " ".join(capsys.readouterr().out.split())
 
     def test_a_limit_of_seconds_is_of_pruning(self, capsys):

@@ -248,7 +248,7 @@ def test_auto_enumerates_what_is_quickly_enumerated(monkeypatch):
     module = sys.modules[search_module.__module__]
     monkeypatch.setattr(module, "PATIENCE", 1e-9)
     assert search(problem()).method == "pruned"
-    many = problem(objectives=("loss", "tpot", "ttft", "memory"))
+    many = problem(objectives=("loss", "tpot", "ttft", "latency", "memory"))
     assert search(many, evaluations=100).method == "nsga2"
     with pytest.raises(SpecError, match="nearest is 'exact'"):
         search(problem(), "exakt")

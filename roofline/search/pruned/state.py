@@ -50,7 +50,9 @@ class Pruning:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts in plain types."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"share_pruned": self.share}
+        counts = {f.name: getattr(self, f.name) for f in fields(self)}
+        counts["missing_hypervolume"] = counts.pop("missing")
+        return counts | {"share_pruned": self.share}
 
 
 @dataclass(frozen=True, eq=False)
