@@ -5,7 +5,7 @@
 
 First, ours with at most one percent of the evaluations that the exact front takes. Then ours,
 random search and Optuna's samplers at the same number of evaluations, which `--trials` holds down
-to what Optuna can do; Optuna is left out where it is not installed (pip install 'roofline[bench]').
+to what Optuna can do; Optuna is left out where it is not installed (pip install 'roofline[bayesian]').
 Its trials choose ranks and categories as ours do, and are repaired by the same rules.
 With --check the exit status is 1 where a seed stays below 99.5 % or the others come out ahead.
 --algorithms instead compares NSGA-II with NSGA-III on two to six objectives.
@@ -87,7 +87,7 @@ def against_others(problem: Problem, exact: np.ndarray, trials: int, seeds: list
     try:
         searches |= {f"Optuna {s}": optuna_search(s) for s in ("NSGAIISampler", "TPESampler")}
     except ModuleNotFoundError:
-        print("Optuna is not installed: pip install 'roofline[bench]'")
+        print("Optuna is not installed: pip install 'roofline[bayesian]'")
     print(f"\nat {trials:,} evaluations: share of the exact hypervolume by seed, mean, seconds")
     means = {}
     for name, searched in searches.items():

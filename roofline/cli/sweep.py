@@ -258,17 +258,30 @@ def _refuse_beside(context: typer.Context, option: str, allowed: set[str]) -> No
             )
 
 
+_OF_ONE_WORKLOAD = (
+    "batch", "prompt", "generate", "cached", "prefill_chunk", "draft", "acceptance", "draft_length",
+)  # fmt: skip
+
+
 def _mix(context: typer.Context, names: str | None) -> Mix | None:
     """Load a mix, beside which the lengths of one workload would not be heeded."""
     from roofline.mixes import load_mix
     from spec_files import SpecError
 
-    if names is None:
-        return None
-    for name in ("batch", "prompt", "generate"):
+    def given(name: str) -> bool:
         source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise SpecError(f"--mix has its own lengths: --{name} beside it would have no effect")
+        return source is not None and source.name == "COMMANDLINE"
+
+    if names is None:
+        if given("worst"):
+            raise SpecError("--worst is of a mix of workloads: name one by --mix")
+        return None
+    for name in (*_OF_ONE_WORKLOAD, "placement"):
+        if given(name):
+            raise SpecError(
+                f"--mix has its own lengths: --{name.replace('_', '-')} beside it would have no "
+                "effect"
+            )
     return load_mix(names)
 
 
