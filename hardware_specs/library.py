@@ -63,15 +63,17 @@ def load_device(name_or_path: str | Path) -> "Device":
 def _find(name_or_path: str | Path) -> Path:
     try:
         return find_spec(name_or_path, FOLDER, "device")
-    except SpecError:
-        path = Path(name_or_path)
-        if path.parent.name not in ("", FOLDER.name) or path.is_dir() or not path.name:
+    except SpecError as unknown:
+        path, error = Path(name_or_path), unknown
+        if path.parent.name not in ("", FOLDER.name) or not path.name:
             raise
     asked = path.name.removesuffix(".yaml").removesuffix(".yml")
     names = {name: name for name in shipped_devices()} | shipped_aliases()
     for name in (asked, asked.lower().replace("_", "-")):
         if name in names:
             return FOLDER / f"{names[name]}.yaml"
+    if path.is_dir():
+        raise error
     close = nearest(asked.replace("_", "-"), names)
     hint = f"; nearest is {close!r}" if close else "; `roofline devices` lists them all"
     raise SpecError(f"no device {short(str(name_or_path))}: no such file or shipped name{hint}.")

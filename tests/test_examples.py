@@ -56,7 +56,7 @@ def help_commands() -> list[str]:
 
 @pytest.fixture
 def _reader(tmp_path, monkeypatch):
-    """An empty folder, but for the reader's own config.json, measurements.csv and runs.csv."""
+    """An empty folder, but for the reader's own model, measurements, runs and curve."""
     import json
 
     from arch_space.huggingface import to_huggingface
@@ -75,6 +75,9 @@ def _reader(tmp_path, monkeypatch):
     loss = load_law("chinchilla").at(size, tokens) * np.exp(noise)
     runs = pd.DataFrame({"N": size, "D": tokens, "loss": loss})
     runs.to_csv(tmp_path / "runs.csv", index=False)
+    samples = np.array([1, 4, 16, 64, 256])
+    curve = pd.DataFrame({"samples": samples, "accuracy": np.exp(-1.33 * samples**-0.43)})
+    curve.to_csv(tmp_path / "curve.csv", index=False)
     monkeypatch.chdir(tmp_path)
 
 

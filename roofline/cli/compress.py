@@ -10,6 +10,7 @@ import typer
 from roofline.cli import options
 
 if TYPE_CHECKING:
+    from roofline.compression.accuracy import Reader
     from roofline.compression.search import Found
     from roofline.compression.subject import Subject
 
@@ -200,13 +201,14 @@ def _base(subject: Subject, given: float | None) -> dict[str, Any]:
 
 def _accuracies(
     given: list[str] | None, tasks: list[str] | None, subject: Subject, loss: float | None
-) -> dict[str, float]:
-    """Accuracies before, 0 to 1, as they were given or as the curves have them."""
+) -> dict[str, Reader]:
+    """How accuracies are read: from those that were given, or off the curves."""
+    from roofline.compression.accuracy import by_decay, by_task
     from roofline.degradation.tasks import decay
     from roofline.laws.accuracy import load_curve
     from spec_files import SpecError
 
-    found = {}
+    found: dict[str, Reader] = {}
     for word in given or []:
         name, _, text = word.partition("=")
         chance = decay(name).chance
@@ -218,10 +220,10 @@ def _accuracies(
             raise SpecError(
                 f"--accuracy: read {word!r}; write TASK=SHARE from {chance:g}, a guess, to 1"
             )
-        found[name] = share
+        found[name] = by_decay(name, share)
     for name in tasks or []:
-        chance = decay(name).chance
-        found[name] = max(chance, float(load_curve(name).at(_base(subject, loss)["loss"])))
+        curve = load_curve(name)
+        found[curve.name] = by_task(curve, _base(subject, loss)["loss"])
     return found
 
 
@@ -285,6 +287,7 @@ def _can(recipe: Any, subject: Subject) -> bool:
 def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) -> None:
     from roofline.cli import show
     from roofline.compression.account import sentences
+    from roofline.compression.beside import errors
 
     told = {row["recipe"]: row for row in answer["front"]}
     shown = [("", told[str(found.outcome.recipes[at])]) for at in rows]
@@ -314,7 +317,7 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
         ],
     )
     stood = [(key, answer[key]) for key in ("chosen", "published", "asked") if answer[key]]
-    tasks = list(stood[0][1]["kept"])
+    tasks = list(stood[0][1]["kept"] | stood[0][1].get("accuracy", {}))
     show.table(
         "Accuracy above chance that is kept"
         + (" (accuracy, 90 %)" if "accuracy" in stood[0][1] else ""),
@@ -340,19 +343,19 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
     for line in sentences(found):
         show.note(line)
     if answer["laws_beside_chosen"]:
-        each = ", ".join(f"{k} {v:.4f}" for k, v in answer["laws_beside_chosen"].items())
-        show.note(
-            f"Laws of few bits for the chosen: {each}; held against the tables they err by factors "
-            "of .3 to 7."
+        each = ", ".join(
+            f"{law} {nats:.4f} (measured {errors()[law][0]:.2g} to {errors()[law][1]:.2g} times)"
+            for law, nats in answer["laws_beside_chosen"].items()
         )
+        show.note(f"Laws of few bits for the chosen, beside what GPTQ's tables measured: {each}.")
     for note in answer["chosen"]["notes"]:
         show.note(f"Of the chosen: {note}.")
 
 
 def _task(row: dict[str, Any], name: str) -> str:
-    kept = f"{100 * row['kept'][name]:.1f} %"
-    said = row.get("accuracy", {}).get(name)
+    kept, said = row["kept"].get(name), row.get("accuracy", {}).get(name)
+    cell = "" if kept is None else f"{100 * kept:.1f} %"
     if said is None:
-        return kept
+        return cell
     ends = f"{100 * said['low']:.1f} to {100 * said['high']:.1f}"
-    return f"{kept} ({100 * said['after']:.1f}, {ends})"
+    return f"{cell} ({100 * said['after']:.1f}, {ends})".strip()

@@ -58,6 +58,13 @@ def sweep(
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
+    cached: options.Cached = 0,
+    prefill_chunk: options.PrefillChunk = 0,
+    draft: options.Draft = None,
+    acceptance: options.Acceptance = None,
+    draft_length: Annotated[
+        int, typer.Option(help="Tokens that the draft writes a round.", min=1)
+    ] = 4,
     mix: Annotated[
         str | None,
         typer.Option(
@@ -190,7 +197,6 @@ def sweep(
         folder = RunFolder.create(out, job.device.name)
     else:
         from hardware_specs import load_device
-        from roofline.workload import Workload
 
         if device is None:
             raise SpecError("no device was given: write e.g. --device phone")
@@ -209,7 +215,16 @@ def sweep(
             placement=placement,
             space=space,
             formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
-            workload=Workload(batch, prompt, generate).to_dict(),
+            workload={
+                "batch": batch,
+                "prompt": prompt,
+                "generate": generate,
+                "cached": cached,
+                "prefill_chunk": prefill_chunk,
+                "draft": options.parse_draft(draft),
+                "acceptance": acceptance,
+                "draft_length": draft_length,
+            },
             mix=_mix(context, mix),
             how="worst" if worst else "mean",
             law=law,

@@ -7,34 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.compression.beside import laws_beside
 from roofline.compression.steps import Quantise
-from roofline.degradation import tables
-from roofline.degradation.tasks import TASKS, decay
+from roofline.degradation.tasks import TASKS
 
 if TYPE_CHECKING:
     from hardware_specs import Device
+    from roofline.compression.accuracy import Reader
     from roofline.compression.outcome import Outcome
     from roofline.compression.search import Found
-    from roofline.compression.subject import Subject
 
 Array = np.ndarray
-BESIDE = ("rounding-kumar", "rounding-ouyang", "precision")
-"""Laws of few bits, which the published tables contradict by factors of .3 to 7."""
-
-
-def laws_beside(subject: Subject, bits: float) -> dict[str, float]:
-    """Return what the precision laws say that weights in so many bits add, nats by law."""
-    from roofline.laws import load_law
-
-    size = subject.matrix_parameters
-    trained = 1e12 * (subject.tokens or tables.model("L3-8B").tokens)
-    found = {}
-    for name in BESIDE[:2]:
-        found[name] = float(load_law(name).at(size, trained, bits))
-    law = load_law("precision")
-    narrow, wide = (law.at(size, trained, each, 16, 16) for each in (bits, 16))
-    found["precision"] = float(narrow - wide)
-    return found
 
 
 def row(
@@ -42,12 +25,12 @@ def row(
     at: int,
     trainer: Device | None = None,
     utilisation: float = 0.4,
-    accuracies: Mapping[str, float] | None = None,
+    accuracies: Mapping[str, Reader] | None = None,
 ) -> dict[str, Any]:
     """Return one recipe as plain values in SI units; None where unknown.
 
-    trainer: device whose hours the training is told in, at a share of its peak. accuracies: of the
-    model before, by task, 0 to 1.
+    trainer: device whose hours the training is told in, at a share of its peak. accuracies: how
+    each task's is read.
     """
     cost = outcome.cost
     flops = float(outcome.training_flops[at] + outcome.calibration_flops[at])
@@ -79,23 +62,10 @@ def row(
     said["kept"] = {task: float(outcome.kept(task)[at]) for task in TASKS}
     if accuracies:
         said["accuracy"] = {
-            task: _accuracy(
-                task,
-                before,
-                *(float(each[at]) for each in (outcome.nats, outcome.low, outcome.high)),
-            )
-            for task, before in accuracies.items()
+            task: read(*(float(each[at]) for each in (outcome.nats, outcome.low, outcome.high)))
+            for task, read in accuracies.items()
         }
     return said | {"notes": list(outcome.notes[at])}
-
-
-def _accuracy(task: str, before: float, nats: float, low: float, high: float) -> dict[str, float]:
-    """Accuracy after, with the ends of a 90 % interval."""
-    found = decay(task)
-    above = before - found.chance
-    least, most = (found.chance + above * end for end in found.ends(nats, low, high))
-    after = float(found.accuracy(before, nats))
-    return {"before": before, "after": after, "low": least, "high": most}
 
 
 def spread(found: Found, most: int) -> list[int]:
@@ -150,7 +120,7 @@ def to_dict(
     *,
     trainer: Device | None = None,
     utilisation: float = 0.4,
-    accuracies: Mapping[str, float] | None = None,
+    accuracies: Mapping[str, Reader] | None = None,
     rows: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return the whole answer as plain values."""

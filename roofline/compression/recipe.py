@@ -207,7 +207,7 @@ def load_recipe(text: str) -> Recipe:
     Raises SpecError for an unknown step, steps in an order that cannot be, and bad numbers.
     """
     path = Path(text)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in (".yaml", ".yml") and ":" not in text:  # as in distil:./teacher.yaml
         return read_spec(path, Recipe)
     words = [] if text.strip().lower() == "none" else text.split(",")
     if any(not word.strip() for word in words):

@@ -10,10 +10,19 @@ import numpy as np
 
 from arch_space.library import load_model
 from arch_space.tensors import weight_bytes
-from roofline.compression import speed
+from hardware_specs import load_device
+from roofline.compression import account, speed
+from roofline.compression.beside import errors
 from roofline.compression.experiment.run import BITS, GROUPS, OPTIMISERS, Result, mean_and_error
+from roofline.compression.folder import front_figure
+from roofline.compression.outcome import outcome
+from roofline.compression.recipe import published
+from roofline.compression.search import Found, recipes, search
+from roofline.compression.subject import Subject
 from roofline.degradation import gguf, holdout, methods, pruning, tables, tasks
 from roofline.degradation.fits import TERMS
+from roofline.laws import load_law
+from roofline.workload import Workload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -253,10 +262,13 @@ def write(result: Result, folder: Path) -> list[str]:
     }
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
+    example = phone()
+    front_figure(example).savefig(folder / "recipes.png", dpi=200)
     experiment_figure(result).savefig(folder / "experiment.png", dpi=200)
     holdout_figure().savefig(folder / "larger_models.png", dpi=200)
-    (folder / "README.md").write_text(_readme(result, frames, beside))
-    return [*(f"{name}.csv" for name in frames), "experiment.png", "larger_models.png", "README.md"]
+    (folder / "README.md").write_text(_readme(result, frames, beside, example))
+    drawn = ("experiment.png", "larger_models.png", "recipes.png")
+    return [*(f"{name}.csv" for name in frames), *drawn, "README.md"]
 
 
 def _seeds(result: Result) -> pd.DataFrame:
@@ -308,7 +320,30 @@ def verdict(result: Result) -> str:
     return "With a scale a row, " + "; ".join(parts) + "."
 
 
-def _readme(result: Result, frames: dict[str, pd.DataFrame], beside: pd.DataFrame) -> str:
+def phone() -> Found:
+    """Search the recipes of Llama-3.2-3B for the shipped phone within 3 GB."""
+    small = Subject(
+        load_model("llama-3.2-3b"), tables.model("llama-3.2-3b").tokens, load_law("supervised")
+    )
+    judged = [*recipes(small), published("llama-3.1-70b")]
+    found = outcome(judged, small, load_device("phone"), Workload(prompt=512, generate=128))
+    return search(found, {"memory": 3e9}, len(judged) - 1)
+
+
+def _laws() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {"law": law, "least": round(least, 2), "most": round(most, 2)}
+            for law, (least, most) in errors().items()
+        ]
+    )
+
+
+def _readme(
+    result: Result, frames: dict[str, pd.DataFrame], beside: pd.DataFrame, example: Found
+) -> str:
     plan, full = result.plan, result.full
     losses = [mean_and_error(full[i]) for i in range(len(OPTIMISERS))]
     peaks = [mean_and_error(result.peaks[i]) for i in range(len(OPTIMISERS))]
@@ -321,10 +356,11 @@ def _readme(result: Result, frames: dict[str, pd.DataFrame], beside: pd.DataFram
     error = beside.set_index(["model", "format"])["error"]
     rates = ", ".join(f"{name} {rate:g}" for name, rate in result.rates.items())
     table = tables.read("omniquant_mlc_a100.csv")
-    published = {
+    tokens_per_s = {
         (row["model"], row["scheme"]): float(row["tok_per_s"]) for row in table if row["tok_per_s"]
     }
-    seven = {scheme: published["LLaMA-7B", scheme] for scheme in ("FP16", "W4A16g128", "W3A16g128")}
+    schemes = ("FP16", "W4A16g128", "W3A16g128")
+    seven = {scheme: tokens_per_s["LLaMA-7B", scheme] for scheme in schemes}
     changes = [100 * speed.change(*pair)[1] for pair in speed.halves("llama-7b")]
     small = load_model("llama-3.2-3b").with_formats("int4-g128")
     own_head = replace(small, tied_embedding=np.array(False))
@@ -345,6 +381,8 @@ def _readme(result: Result, frames: dict[str, pd.DataFrame], beside: pd.DataFram
         stored=weight_bytes(small)[0] / 1e9,
         untied=weight_bytes(own_head)[0] / 1e9,
         halves=_table(_halves()),
+        laws=_table(_laws()),
+        chosen=" ".join(account.sentences(example)),
         arc_with_guess=tasks.decay("arc-challenge", guess=0.01).kappa,
         plan=plan,
         rates=rates,

@@ -126,7 +126,7 @@ def spread() -> float:
 
     Q4_0, Q4_K_M, Q5_K_M and Q6_K on Llama-2-70B, Q4_K_M and Q6_K on Llama-2-7B.
     """
-    known, left, models = types(), [], {"llama-2-70b", "llama-2-7b"}
+    known, left, models = types(), [], ("llama-2-70b", "llama-2-7b")
     usual = {"q4_0", "q4_k_m", "q5_k_m", "q6_k"}
     for model in models:
         ratio = np.array(

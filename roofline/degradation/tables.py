@@ -122,8 +122,8 @@ def _omniquant() -> Iterable[Row]:
     for row in rows:
         scheme = re.fullmatch(r"W(\d)A16(?:g(\d+))?", row["scheme"])
         assert scheme is not None, row
-        for column in full.keys() - {"scheme", "method"}:
-            if row[column] != "nan":
+        for column in full:
+            if column not in ("scheme", "method") and row[column] != "nan":
                 width, group = float(scheme[1]), int(scheme[2] or 0)
                 method, before = row["method"].lower(), full[column]
                 yield _row(method, model(column), width, group, row[column], before, table)
@@ -242,7 +242,7 @@ def pruned() -> tuple[Pruned, ...]:
     dense, *rows = read("wanda_llama2_sparsity_ppl.csv")
     found = []
     for row in rows:
-        for column in row.keys() - {"pattern", "method"}:
+        for column in sorted(row.keys() - {"pattern", "method"}):
             of = model(column)
             nats, error = change(row[column], dense[column])
             pattern = row["pattern"].replace("unstructured50", "0.5")

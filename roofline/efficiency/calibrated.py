@@ -214,7 +214,7 @@ def _filled(
         "calibration": _calibration(device, unit, chosen, settings, effects),
     }
     watts = _power(settings, effects)
-    if watts is not None and unit.active_power is None:
+    if watts is not None and unit.active_power is None and not _states_power(device, effects):
         found["active_power"] = Power.model_validate(
             {"value": f"{watts:.4g} W", "scope": power_scope, **said}
         )
@@ -249,6 +249,18 @@ def _power(settings: Mapping[str, list[str]], effects: Effects) -> float | None:
         key = "|".join(settings[name][_PLAIN] for name in named)
         total += found.get(key, 0.0)
     return float(np.exp(total))
+
+
+def _states_power(device: Device, effects: Effects) -> bool:
+    """Whether the profile says what the busy device draws, better than rows of others would.
+
+    A nominal figure is a limit; one that was measured, or is that of near kin, is taken at its
+    word, unless rows of the device itself tell.
+    """
+    measured = effects.values.get("power", {}).get(("device", "runtime"), {})
+    own = any(key.split("|")[0] == device.name for key in measured)
+    active = device.power.active
+    return active is not None and active.basis != "nominal" and not own
 
 
 def _calibration(

@@ -358,7 +358,7 @@ class Board:
         Those of one software share a file; the embedding is looked up wherever it lies.
         """
         groups: dict[str, Array] = dict.fromkeys(("body", "experts", "head"), np.zeros(1))
-        tied = np.asarray(self.arch.tied_embedding, dtype=float)
+        tied = 1.0 * self.arch.tied_embedding
         for name, tensor in self.benches[placement.prefill].inventory.items():
             stored = tensor.stored_bytes
             if name in ("expert_up", "expert_down", "expert_bias"):
@@ -376,7 +376,7 @@ class Board:
             which = None if part == "body" else part
             where = {placement.on("prefill", which), placement.on("decode", which)}  # type: ignore[arg-type]
             kinds = {_software(self.device, processor) for processor in where}
-            more = more + (len(kinds) - 1) * np.asarray(size)
+            more = more + (len(kinds) - 1) * size
         return more
 
 

@@ -210,7 +210,7 @@ def _inputs(run: SweepRun) -> str:
         "space": run.space_title,
         "loss law": run.law_title,
         "device": f"{run.device.title}, processor {run.processor}",
-        **({"placement": run.sweep.placement} if run.sweep.placement else {}),
+        **({"placement": run.placement} if run.placement else {}),
         "runtime": run.runtime or "none named",
         "basis": run.basis,
         **{

@@ -11,6 +11,7 @@ import logging
 import pickle
 import platform
 import re
+import socket
 import time
 import warnings
 from collections import deque
@@ -24,10 +25,10 @@ from roofline.search.workers import cores, spread
 from spec_files import SpecError, short
 
 LOCAL = "local"
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that a scheduler has to answer, and then to name a worker."""
 _LOOK_AGAIN = 5.0  # seconds after which the number of workers may have changed
-_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[^\]]+\]|[^\s:/]+):\d+/?")
+_ADDRESS = re.compile(r"(tcp|tls)://(\[[^\]]+\]|[^\s:/]+):\d+/?")
 
 
 class ClusterLost(BrokenExecutor):
@@ -135,13 +136,7 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Clu
             ):
                 yield Cluster(client, "of this machine")
             return
-        try:
-            client = distributed.Client(scheduler, timeout=PATIENCE)
-        except (OSError, TimeoutError, ValueError, TypeError, RuntimeError, ImportError) as failed:
-            why = str(failed).partition("\n")[0] or type(failed).__name__
-            raise SpecError(
-                f"--scheduler: no Dask scheduler answers at {scheduler}: {why}"
-            ) from None
+        client = _client(distributed.Client, scheduler)
         with client:
             _check_workers(client, scheduler)
             yield Cluster(client, scheduler)
@@ -180,6 +175,22 @@ def _in_order(
             if not running:
                 return
             yield running.popleft().result()
+
+
+def _client(client: Callable[..., Any], scheduler: str) -> Any:
+    """Connect to a scheduler; SpecError where none answers."""
+    protocol, _, rest = scheduler.rstrip("/").partition("://")
+    host, _, port = rest.rpartition(":")
+    try:
+        # What refuses does so at once, where Dask would try again until its patience ends; and for
+        # a greeting, the length of a message, Dask waits for ever or takes any number.
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE) as line:
+            if protocol == "tcp" and not 0 < int.from_bytes(line.recv(8), "little") < 2**20:
+                raise OSError("what listens there is none")
+        return client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError, OverflowError) as failed:
+        why = str(failed).partition("\n")[0] or type(failed).__name__
+        raise SpecError(f"--scheduler: no Dask scheduler answers at {scheduler}: {why}") from None
 
 
 def _check_workers(client: Any, scheduler: str) -> None:

@@ -47,6 +47,11 @@ class SweepRun:
         return self.sweep.main_processor or self.device.default_processor
 
     @property
+    def placement(self) -> str | None:
+        """The placement on several processors, or `best`; None on one."""
+        return self.sweep.placement
+
+    @property
     def runtime(self) -> str:
         """Name of the runtime whose kernels are predicted; empty where the profile names none."""
         known = self.device.processor(self.processor).calibration
@@ -131,7 +136,7 @@ class SweepRun:
         return {
             "device": self.device.name,
             "processor": self.processor,
-            "placement": self.sweep.placement,
+            "placement": self.placement,
             "runtime": self.runtime,
             "basis": self.basis,
             "intervals": self.intervals,

@@ -290,6 +290,16 @@ def test_an_alias_loads_its_profile(alias, end, tmp_path, monkeypatch):
     assert load_device(alias + end).name == OTHER_NAMES[alias]
 
 
+def test_a_folder_does_not_hide_an_alias(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    assert load_device("phone").name == load_device("phone.yaml").name
+    with pytest.raises(SpecError, match="'elsewhere' is a folder"):
+        load_device("elsewhere")
+
+
+
 def test_names_with_underscores_and_local_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_device("jetson_agx_orin_64").name == "jetson-agx-orin-64"

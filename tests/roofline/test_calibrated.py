@@ -235,7 +235,14 @@ def test_basis_interval_and_what_was_not_fitted(effects: Effects):
 
 def test_power_is_filled_where_it_was_fitted(effects: Effects):
     powered = Effects(
-        effects.values | {"power": {("type",): {"gpu": np.log(20.0)}, ("kind",): {"phone": -1.5}}},
+        effects.values
+        | {
+            "power": {
+                ("type",): {"gpu": np.log(20.0)},
+                ("kind",): {"phone": -1.5},
+                ("device", "runtime"): {"sd8elite|llama.cpp-opencl": 0.3},  # of rows of its own
+            }
+        },
         about=effects.about,
     )
     device = calibrated(load_device("sd8elite"), "gpu", "mnn", effects=powered)
@@ -441,3 +448,14 @@ def test_the_basis_in_words(effects: Effects):
     assert say_basis(device.processor()).startswith("fitted to 7 rows of this device")
     assert "floor" in say_basis(device.processor(), ideal=True)
     assert runtime(device.processor().calibration.runtime).name == "llama.cpp-cpu"
+
+
+def test_a_power_that_a_profile_knows_goes_before_that_of_other_devices():
+    """No row tells the shipped phone's power; its profile has that of a phone, 4.7 W."""
+    phone = calibrated(load_device("phone"))
+    assert phone.processor().active_power is None
+    model = load_model("qwen2.5-0.5b").with_formats("q4_0")
+    found = estimate(model, load_device("phone"), Workload(prompt=128, generate=64))
+    assert found.energy[0] == pytest.approx(4.7 * found.latency[0])
+    orin = calibrated(load_device("jetson-agx-orin-64gb"))  # measured, and so are its rows
+    assert orin.processor().active_power.value != orin.power.active.value

@@ -1,4 +1,4 @@
-"""Placement on several processors: sums of parts, exact search, and what a phone was measured at."""
+"""Placement on several processors: sums of parts, exact search, and a phone that was measured."""
 
 from dataclasses import replace
 from itertools import product

@@ -109,6 +109,7 @@ def run() -> SimpleNamespace:
         runtime="mnn",
         basis="class prior, no rows of this device under mnn",
         intervals={"prefill": (0.7, 1.5), "decode": (0.8, 1.3)},
+        placement=None,
         sweep=SimpleNamespace(ideal=False),
         architectures=candidates,
         workload=work,

@@ -11,12 +11,9 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator
 
-from arch_space.architectures import FORMAT_COLUMNS
 from arch_space.formats import CACHE_FORMATS, FORMATS, format_code
 from roofline.compression.steps.step import Step
 from roofline.compression.subject import Effect, Subject
-
-assert "kv_format" in FORMAT_COLUMNS
 
 
 class Cache(Step):

@@ -118,6 +118,8 @@ class Distil(Step):
             f"distillation: law {subject.law.name} for the same tokens; what the teacher adds has "
             "no published law"
         ]
+        if self.tokens == TOKENS:
+            notes.append(f"{counted(TOKENS)} tokens of distillation are an assumption")
         if self.start == "pretrained":
             after = float(law(matrices, trained + self.tokens))
         elif self.student is None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roofline.compression.experiment import network, text
@@ -46,6 +46,7 @@ def test_rounding_by_hand():
     assert peakedness(np.array([[1.0, 1.0], [2.0, 0.0]])) == pytest.approx((1 + 2**0.5) / 2)
 
 
+@settings(deadline=None)
 @given(bits=st.integers(2, 8), seed=st.integers(0, 1000))
 def test_rounding_errs_by_half_a_step_and_finer_groups_by_no_more_of_it(bits, seed):
     weight = np.random.default_rng(seed).normal(size=(3, 16))

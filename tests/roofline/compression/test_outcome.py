@@ -75,6 +75,8 @@ def test_the_users_factor_is_on_quantisation_alone():
     assert plain == muon, "no curve of ours: without a factor an optimiser changes nothing"
     quantised = methods.quantised("gptq", 4, 128, SMALL.parameters, 9.0).nats
     assert muon - factor == pytest.approx(0.5 * quantised)
+    alone, halved = judged("lora,muon,gptq:4:g128", "lora,muon:0.5,gptq:4:g128").high
+    assert halved == pytest.approx(0.5 * alone), "its interval with it"
 
 
 def test_adapters_merged_leave_the_model_as_it_was():

@@ -1,7 +1,7 @@
 """Recipes as text and as files, and the sentences about those that cannot be."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roofline.cli import run
@@ -35,6 +35,17 @@ def test_a_file_may_mix_words_and_fields(tmp_path):
     assert str(recipe) == "distil:llama-3.1-70b:1M,lora,muon,gguf:q4_k_m:imatrix,kv:int8"
     assert recipe.optimiser.batch == 64_000
     assert recipe.name == "mine"
+
+
+def test_a_teacher_may_be_a_file_and_a_file_may_hold_a_student_law(tmp_path):
+    assert load_recipe("distil:./teacher.yaml").step(Distil).teacher == "./teacher.yaml"
+    law = dict(c0=1, c1=1, d1=1, f1=1, a=1, alpha=1, b=1, beta=1, gamma=1)
+    step = Distil(teacher="llama-3.1-70b", start="scratch", student=law, pretrain=True)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(Recipe(steps=(step,)).to_yaml())
+    assert load_recipe(str(file)).steps == (step,)
+    file.write_text("steps:\n  - distil: llama-3.1-70b\n  - quantise: gptq:4:g128\n")
+    assert str(load_recipe(str(file))) == "distil:llama-3.1-70b,gptq:4:g128"
 
 
 def test_the_published_recipe():
@@ -148,6 +159,7 @@ def test_errors_of_a_file_say_where(tmp_path):
         load_recipe(str(file))
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="gptqawk:,0123489kvin_ -.", max_size=30))
 def test_any_text_is_a_recipe_or_a_spec_error(text):
     try:

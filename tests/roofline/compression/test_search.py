@@ -10,7 +10,7 @@ from arch_space.library import load_model
 from hardware_specs import load_device
 from roofline import Workload
 from roofline.cli import run
-from roofline.compression import account
+from roofline.compression import account, beside
 from roofline.compression.outcome import outcome
 from roofline.compression.recipe import load_recipe, published
 from roofline.compression.search import (
@@ -136,12 +136,25 @@ def test_json_folder_and_recipe_agree(capsys, tmp_path):
 
 def test_precision_laws_stand_beside(capsys):
     said = json.loads(roofline(capsys, *BASE, "--json"))
-    beside = said["laws_beside_chosen"]
-    assert set(beside) == {"rounding-kumar", "rounding-ouyang", "precision"}
+    laws = said["laws_beside_chosen"]
+    assert set(laws) == {"rounding-kumar", "rounding-ouyang", "precision"}
     # by hand, Ouyang: .017 D^.5251 / N^.2261 / P^5.4967
     n, d = SUBJECT.matrix_parameters, 9e12
     bits = {"gguf:q6_k": 6}[said["chosen"]["recipe"]]
-    assert beside["rounding-ouyang"] == pytest.approx(0.017 * d**0.5251 / n**0.2261 / bits**5.4967)
+    assert laws["rounding-ouyang"] == pytest.approx(0.017 * d**0.5251 / n**0.2261 / bits**5.4967)
+
+
+def test_the_laws_errors_are_what_the_tables_say():
+    """Llama-2-7B, GPTQ at 4 bits in groups of 128: ln(5.61 / 5.47) measured, Ouyang's law by hand:
+    .017 D^.5251 / N^.2261 / 4^5.4967 at 2T tokens and 6.476B parameters in the layers."""
+    found = beside.errors()
+    one = np.log(5.61 / 5.47) / (0.017 * 2e12**0.5251 / 6.476e9**0.2261 / 4**5.4967)
+    low, high = found["rounding-ouyang"]
+    assert low <= one <= high
+    assert 0.1 < low < 0.2
+    assert 0.9 < high < 1.2
+    assert 3 < found["rounding-kumar"][1] < 4.5
+    assert found["precision"][0] > 1, "training in few bits loses less than rounding"
 
 
 def test_a_task_is_read_off_its_curve(capsys):
@@ -151,6 +164,18 @@ def test_a_task_is_read_off_its_curve(capsys):
     before = said["chosen"]["accuracy"]["piqa"]["before"]
     assert before == pytest.approx(float(load_curve("piqa").at(2.6)))
     assert said["loss_before"] == {"loss": 2.6, "from": "given"}
+
+
+def test_a_task_without_a_decay_is_read_off_its_curve_after_too(capsys):
+    from roofline.laws.accuracy import load_curve
+
+    said = json.loads(roofline(capsys, *BASE, "--task", "mmlu", "--loss", "2.6", "--json"))
+    published, curve = said["published"], load_curve("mmlu")
+    found = published["accuracy"]["mmlu"]
+    assert found["before"] == pytest.approx(float(curve.at(2.6)))
+    assert found["after"] == pytest.approx(float(curve.at(2.6 + published["nats"])))
+    assert found["low"] < found["after"] < found["high"]
+    assert "mmlu" in roofline(capsys, *BASE, "--task", "mmlu")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +189,7 @@ def test_a_task_is_read_off_its_curve(capsys):
         (["--accuracy", "piqa=1.7"], "write TASK=SHARE"),
         (["--accuracy", "piqaa=0.7"], "nearest is 'piqa'"),
         (["--accuracy", "piqa=0.2"], "from 0.5, a guess, to 1"),
-        (["--task", "mmluu"], "no published decay"),
+        (["--task", "mmluu"], "nearest is 'mmlu'"),
         (["--utilisation", "2"], "a share lies in 0 to 1"),
         (["--tokens", "many"], "--tokens"),
         (["--train-on", "hailo10h"], "no bf16 or fp16 peak"),

@@ -10,7 +10,7 @@ from math import exp, log
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roofline.degradation import gguf, holdout, methods, tables
@@ -123,6 +123,7 @@ def test_an_error_of_a_borrowed_exponent_is_in_the_prediction():
     assert wide**2 - narrow**2 == pytest.approx((error * log(10)) ** 2, rel=0.25)
 
 
+@settings(deadline=None)
 @given(
     method=st.sampled_from(list(methods.METHODS)),
     group=st.sampled_from([0, 32, 64, 128, 256]),
@@ -139,6 +140,7 @@ def test_more_bits_never_lose_more(method, group, parameters, tokens):
     assert all(0 < c.low < c.nats < c.high for c in changes)
 
 
+@settings(deadline=None)
 @given(
     method=st.sampled_from(["rtn", "gptq", "awq", "omniquant"]),
     bits=st.sampled_from([3, 4]),
