@@ -128,8 +128,8 @@ class Steps:
         loss = np.floor(20 - np.log(size)) + (arch.kv_heads > 2)
         return {
             "loss": loss,
-            "tpot": np.where(arch.layers > 30, np.nan, np.ceil(size / 3e7)),
-            "memory": np.floor(size / 1e8) - arch.kv_heads,
+            "tpot": np.where(arch.layers > 30, np.nan, np.ceil(size / 3e7) - 5.0 * arch.kv_heads),
+            "memory": np.floor(size / 1e8),
             "fits": size < 1e9,
             "in_range": arch.layers > 5,
         }
@@ -155,12 +155,13 @@ def test_no_candidate_is_allowed():
     assert found.evaluated == 0
 
 
-class TestStoppedEarly:
-    @pytest.fixture(scope="class")
-    def exact(self):
-        asked = problem(1e5, seed=0, objectives=("loss", "tpot", "memory"))
-        return asked, enumerate_exactly(asked, compiled=False)
+@pytest.fixture(scope="module")
+def exact():
+    asked = problem(1e5, seed=0, objectives=("loss", "tpot", "memory"))
+    return asked, enumerate_exactly(asked, compiled=False)
 
+
+class TestStoppedEarly:
     @pytest.fixture
     def slow(self, monkeypatch):
         """Small batches, and a first front that is poor, so that much is left at any moment."""
