@@ -109,13 +109,15 @@ def main() -> int:
     given = parser.parse_args()
     missed = []
 
-    for seed, (name, *rest) in enumerate(RANDOM[: given.seeds]):
-        asked = problem(part_of(name, seed), *rest)
+    for seed, (name, device, law, ideal, objectives, limits) in enumerate(RANDOM[: given.seeds]):
+        asked = problem(part_of(name, seed), device, law, ideal, objectives, limits)
         exact, slow = timed(enumerate_exactly, asked)
         found, quick = timed(prune, asked)
         equal = same(found, exact)
         print(
-            f"part {seed} of {name}, {asked.space.size:,} points, {rest}: {len(exact)} members, "
+            f"part {seed} of {name}, {asked.space.size:,} points, {device}"
+            f"{', ideal' if ideal else ''}, {law}, {objectives}, limits {limits or 'none'}: "
+            f"{len(exact)} members, "
             f"{'equal' if equal else 'DIFFERENT'}; enumeration {slow:.1f} s, pruning {quick:.1f} s"
             f"\n  {describe(found)}"
         )

@@ -128,8 +128,8 @@ class Steps:
         loss = np.floor(20 - np.log(size)) + (arch.kv_heads > 2)
         return {
             "loss": loss,
-            "tpot": np.where(arch.layers > 30, np.nan, np.ceil(size / 3e7)),
-            "memory": np.floor(size / 1e8) - arch.kv_heads,
+            "tpot": np.where(arch.layers > 30, np.nan, np.ceil(size / 3e7) - 5.0 * arch.kv_heads),
+            "memory": np.floor(size / 1e8),
             "fits": size < 1e9,
             "in_range": arch.layers > 5,
         }
@@ -139,6 +139,9 @@ class Steps:
 @pytest.mark.parametrize("cells", [64, 2**18])
 def test_of_equal_candidates_the_first_stays(objectives, cells, monkeypatch):
     monkeypatch.setattr(divide_module, "CELLS", (cells,))
+    # A first front that knows little, so that equal candidates meet in boxes and not before.
+    monkeypatch.setattr(pruning, "_SAMPLE", 4)
+    monkeypatch.setattr(pruning, "_WALKS", 0)
     space = subset("on-device", 5, 1e5).holding({"weight_format": "fp16"})
     asked = Problem(space, Steps(), objectives, in_range_only=True)
     assert_same(prune(asked), enumerate_exactly(asked, compiled=False))
@@ -152,16 +155,17 @@ def test_no_candidate_is_allowed():
     assert found.evaluated == 0
 
 
-class TestStoppedEarly:
-    @pytest.fixture(scope="class")
-    def exact(self):
-        asked = problem(3e5, seed=0, objectives=("loss", "tpot", "memory"))
-        return asked, enumerate_exactly(asked, compiled=False)
+@pytest.fixture(scope="module")
+def exact():
+    asked = problem(1e5, seed=0, objectives=("loss", "tpot", "memory"))
+    return asked, enumerate_exactly(asked, compiled=False)
 
+
+class TestStoppedEarly:
     @pytest.fixture
     def slow(self, monkeypatch):
         """Small batches, and a first front that is poor, so that much is left at any moment."""
-        monkeypatch.setattr(pruning, "BATCH", 16)
+        monkeypatch.setattr(pruning, "BATCH", 32)
         monkeypatch.setattr(divide_module, "ROUNDS", 1)
         monkeypatch.setattr(divide_module, "JUDGED", 8)
         monkeypatch.setattr(pruning, "_SAMPLE", 400)
@@ -325,8 +329,6 @@ class TestCommand:
         )
         assert f"{counts['share_pruned']:.1%} of those finished" in said
         assert "The front is proven exact." in said
-        assert run([*self.SWEEP[:-1], "exact", "--space", "some.yaml", "-o", "all"]) == 0
-        assert Path("run/front.csv").read_bytes() == Path("all/front.csv").read_bytes()
 
     def test_it_says_what_may_be_missing(self, capsys, monkeypatch):
         monkeypatch.setattr(pruning, "BATCH", 4)
@@ -363,6 +365,6 @@ class TestCommand:
         with np.load(checkpoint) as saved:
             assert len(saved["boxes"]) > 0
         assert run(["sweep", "--resume", "cut"]) == 0
-        assert run([*self.SWEEP, "--space", "some.yaml", "-o", "whole"]) == 0
+        assert run([*self.SWEEP[:-1], "exact", "--space", "some.yaml", "-o", "whole"]) == 0
         assert Path("cut/front.csv").read_bytes() == Path("whole/front.csv").read_bytes()
         assert not checkpoint.exists()

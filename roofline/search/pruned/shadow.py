@@ -47,14 +47,14 @@ class Shadow:
 
         Never one that is equal to a member, nor one with a NaN.
         """
-        last = points[:, -1]
-        below = last - CLOSE * np.abs(last)
+        last, under = points[:, -1], _under(points)
+        below = under[:, -1]
         if not self.levels:
             return np.asarray(self.least < below)
         clear, reached = [], []
         for axis, at in enumerate(self.levels):
             value = points[:, axis]
-            before = np.searchsorted(at, value - CLOSE * np.abs(value))
+            before = np.searchsorted(at, under[:, axis])
             upto = np.searchsorted(at, value, side="right")
             equal = (upto > 0) & (at[np.maximum(upto - 1, 0)] == value) if len(at) else False
             clear.append(before)
@@ -63,6 +63,12 @@ class Shadow:
         hidden = (least < below) | (least == last) & np.isfinite(last)
         hidden |= self.least[tuple(reached)] < below
         return np.asarray(hidden & ~np.isnan(points).any(axis=1))
+
+
+def _under(values: Array) -> Array:
+    """What is below some values beyond doubt; NaN, which nothing is below, of what is infinite."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values - CLOSE * np.abs(values))
 
 
 def _levels(values: Array, most: int) -> Array:
