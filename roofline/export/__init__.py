@@ -1,8 +1,8 @@
 """From a front's member to a training team: configuration files, a plan, a ladder, and back.
 
 `make_plan` writes what one stack loads and a plan beside it; `check_ladder` takes the losses of the
-ladder back and says whether the choice still stands. A stack joins by one module in `stacks/`, a law
-of learning rate and batch size by one YAML file in `hyperparameters/`.
+ladder back and says whether the choice still stands. A stack joins by one module in `stacks/`, a
+law of learning rate and batch size by one YAML file in `hyperparameters/`.
 """
 
 from roofline.export.check import Verdict, check_ladder

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from roofline.export.front import KNEE, Front
-from roofline.export.plan import Expected, Plan, Run
-from roofline.export.refit import Refit, refit
 from arch_space.architectures import Architectures, concatenate
+from roofline.export.front import KNEE, Front
+from roofline.export.plan import LEVEL, Expected, Plan, Run
+from roofline.export.refit import Drawn, Refit, refit
 from roofline.fitting import Runs, read_runs
-from roofline.laws import Law, load_law, penalty, predict
+from roofline.laws import Law, load_law, penalty
 from roofline.search.fronts import non_dominated
 from roofline.search.sweep import COLUMNS
 from roofline.search.uncertainty import distance, on_front
 from spec_files import Spec, SpecError, did_you_mean, read_spec
 
 Array = np.ndarray
-SEVERAL = 2.0
-"""Scatter beyond this multiple of what the law's runs show says that its form does not hold."""
+SURE = 0.95
+"""Share of ladders whose scatter after the refit is smaller, where the form holds (chi-squared)."""
 
 
 class Judged(Spec):
@@ -36,12 +36,15 @@ class Judged(Spec):
 class Verdict(Spec):
     """What a ladder says of a plan.
 
-    on_front, p_front, p_front_before: of the pick, under the refitted law. best: the member that
-    the same rule picks now.
+    form_holds: whether the refitted law describes the runs; None where it states no scatter.
+    on_front, p_front, p_front_before: of the pick, under the refitted law; the shares are of draws
+    of the coefficients and of each member's own error. on_front_before: under the law as it was.
+    best: the member that the same rule picks now.
     """
 
     rungs: tuple[Judged, ...]
     holds: str
+    form_holds: bool | None
     refit: str
     coefficients: dict[str, float]
     level: float
@@ -51,6 +54,7 @@ class Verdict(Spec):
     member: int
     best: int | None
     on_front: bool
+    on_front_before: bool
     stands: bool
     p_front: float | None
     p_front_before: float | None
@@ -119,61 +123,91 @@ def _decide(
     plan: Plan, front: Front, law: Law, found: Refit, judged: tuple[Judged, ...]
 ) -> Verdict:
     members = front.architectures()
-    columns = [front.table[COLUMNS[name]].to_numpy(float) for name in plan.objectives]
-    at = plan.objectives.index("loss") if "loss" in plan.objectives else None
-    loss = found.level * found.law.loss(members) + penalty(members, law.covers).nats
-    loss = np.broadcast_to(np.asarray(loss, dtype=float), (len(members),))
-    points = np.stack([loss if i == at else c for i, c in enumerate(columns)] or [loss], axis=1)
+    table = _Table.of(plan, front, members, law)
+    before, loss = table.losses(law, 1.0), table.losses(found.law, found.level)
+    points = table.points(loss)
     stays = non_dominated(points)
+    stayed = bool(non_dominated(table.points(before))[plan.member])
     now = replace(front, table=front.table.assign(loss=loss))
     best = _best(plan, now, points, stays)
     on = bool(stays[plan.member])
-    stands = on and best in (None, plan.member)
-    shares = [
-        None if drawn is None or at is None else _share(drawn, members, columns, at, plan.member, law)
-        for drawn in (found.draws, found.prior)
-    ]
-    trained = float(found.level * predict(found.law, _trained(plan)).loss[0])
+    shares = (table.share(found.draws, plan.member), table.share(found.prior, plan.member))
+    form = _form_holds(found, len(judged))
     return Verdict(
         rungs=judged,
-        holds=_holds(judged, found),
+        holds=_holds(judged, found, form),
+        form_holds=form,
         refit=found.said,
         coefficients=found.law.coefficients(),
         level=found.level,
-        expected=_expected(found, plan, trained),
+        expected=_expected(found, plan),
         member=plan.member,
         best=best,
         on_front=on,
-        stands=stands,
+        on_front_before=stayed,
+        stands=on and best in (None, plan.member),
         p_front=shares[0],
         p_front_before=shares[1],
-        decision=_sentence(plan, on, best, loss, points, shares),
+        decision=_sentence(plan, (on, stayed), best, loss, points, shares, form),
     )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The front's members with their objectives, whose losses a law gives anew."""
+
+    members: Architectures
+    columns: tuple[Array, ...]
+    at: int | None
+    law: Law
+
+    @classmethod
+    def of(cls, plan: Plan, front: Front, members: Architectures, law: Law) -> _Table:
+        names = plan.objectives or ("loss",)
+        columns = tuple(front.table[COLUMNS[name]].to_numpy(float) for name in names)
+        return cls(members, columns, names.index("loss") if "loss" in names else None, law)
+
+    def losses(self, law: Law, level: float) -> Array:
+        """Losses as they run, (members,)."""
+        return level * law.loss(self.members) + penalty(self.members, law.covers).nats
+
+    def points(self, loss: Array) -> Array:
+        return np.stack([loss if i == self.at else c for i, c in enumerate(self.columns)], axis=1)
+
+    def share(self, drawn: Drawn | None, member: int) -> float | None:
+        """Share of draws in which a member stays on the front; None where nothing can be drawn."""
+        if drawn is None or self.at is None or self.law.uncertainty is None:
+            return None
+        law, level, _ = drawn
+        losses = np.asarray(law.loss(self.members)) * level[:, None]
+        own = np.random.default_rng(1).standard_normal(losses.shape)
+        if self.law.sd is not None:
+            losses = losses + self.law.sd / np.sqrt(2) * own
+        else:
+            losses = losses * np.exp(self.law.uncertainty.residual * own)
+        losses = losses + penalty(self.members, law.covers).nats
+        shape = losses.shape
+        return float(
+            on_front(
+                [losses if i == self.at else np.broadcast_to(c, shape)
+                 for i, c in enumerate(self.columns)]
+            )[:, member].mean()
+        )  # fmt: skip
 
 
 def _trained(plan: Plan) -> Architectures:
     return Architectures.from_rows([plan.choice.architecture])
 
 
-def _expected(found: Refit, plan: Plan, value: float) -> Expected:
+def _expected(found: Refit, plan: Plan) -> Expected:
+    """Return the loss of the choice under the refitted law, with what one run scatters by."""
+    value = float(found.level * found.law.loss(_trained(plan))[0])
     if found.draws is None:
         return Expected(value=value)
     law, level, noise = found.draws
     losses = np.ravel(law.loss(_trained(plan))) * level * noise
-    low, high = np.quantile(losses, [0.05, 0.95])
+    low, high = np.quantile(losses, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Expected(value=value, low=float(low), high=float(high))
-
-
-def _share(
-    drawn: tuple[Law, Array, Array], members: Architectures, columns: list[Array], at: int,
-    member: int, law: Law,
-) -> float:  # fmt: skip
-    """Share of draws in which the member stays on the front; coefficients alone are drawn."""
-    losses = np.asarray(drawn[0].loss(members)) * drawn[1][:, None]
-    losses = losses + penalty(members, law.covers).nats
-    shape = losses.shape
-    table = [losses if i == at else np.broadcast_to(c, shape) for i, c in enumerate(columns)]
-    return float(on_front(table)[:, member].mean())
 
 
 def _best(plan: Plan, now: Front, points: Array, stays: Array) -> int | None:
@@ -189,13 +223,20 @@ def _best(plan: Plan, now: Front, points: Array, stays: Array) -> int | None:
         return None
 
 
-def _holds(judged: tuple[Judged, ...], found: Refit) -> str:
+def _form_holds(found: Refit, runs: int) -> bool | None:
+    from scipy.stats import chi2
+
+    if not found.expected_scatter:
+        return None
+    return bool(runs * (found.scatter / found.expected_scatter) ** 2 <= chi2.ppf(SURE, runs))
+
+
+def _holds(judged: tuple[Judged, ...], found: Refit, form: bool | None) -> str:
     known = [each for each in judged if each.within is not None]
     said = f"{sum(bool(e.within) for e in known)} of {len(known)} losses lie within their interval"
     if not known:
         said = "The law states no interval, so no loss can lie outside one"
-    far = found.expected_scatter and found.scatter > SEVERAL * found.expected_scatter
-    if far:
+    if form is False:
         return (
             f"{said}; after the refit they still scatter by {found.scatter:.2%}, where runs of the "
             f"law's data do by {found.expected_scatter:.2%}: its form does not hold for these runs."
@@ -204,28 +245,34 @@ def _holds(judged: tuple[Judged, ...], found: Refit) -> str:
 
 
 def _sentence(
-    plan: Plan, on: bool, best: int | None, loss: Array, points: Array,
-    shares: list[float | None],
+    plan: Plan, front: tuple[bool, bool], best: int | None, loss: Array, points: Array,
+    shares: tuple[float | None, float | None], form: bool | None,
 ) -> str:  # fmt: skip
+    """Say in one sentence whether the choice stands."""
+    on, stayed = front
     after, before = shares
     sure = "" if after is None or before is None else (
         f" (on it in {after:.0%} of draws, {before:.0%} before the ladder)"
     )  # fmt: skip
-    mine = f"member {plan.member}"
+    doubt = "" if form is not False else (
+        ", as far as a law that does not fit these runs can say"
+    )  # fmt: skip
+    mine, rule = f"member {plan.member}", f"the pick by {plan.picked!r}"
     if not on:
-        better = np.flatnonzero((points <= points[plan.member]).all(axis=1))
-        better = better[(points[better] < points[plan.member]).any(axis=1)]
-        other = int(better[np.argmin(loss[better])])
+        better = (points <= points[plan.member]).all(axis=1)
+        better &= (points < points[plan.member]).any(axis=1)
+        rows = np.flatnonzero(better)
+        other = int(rows[np.argmin(loss[rows])])
+        same = "" if stayed else f", as {plan.law} said before the ladder"
         return (
-            f"The choice does not stand: under the refitted law member {other} beats {mine}{sure}."
+            f"The choice does not stand: under the refitted law member {other} beats {mine}{sure}"
+            f"{same}{doubt}."
         )
-    rule = f"the pick by {plan.picked!r}"
-    if best is None:
-        return f"The choice stands: {mine} is still on the front{sure}."
-    if best == plan.member:
-        return f"The choice stands: {mine} is still on the front and still {rule}{sure}."
+    if best in (None, plan.member):
+        still = "" if best is None else f" and still {rule}"
+        return f"The choice stands: {mine} is still on the front{sure}{still}{doubt}."
     gain = loss[plan.member] - loss[best]
     return (
         f"The choice is no longer the best: {mine} is still on the front{sure}, but {rule} is now "
-        f"member {best}, whose loss is {abs(gain):.4f} {'lower' if gain > 0 else 'higher'}."
+        f"member {best}, whose loss is {abs(gain):.4f} {'lower' if gain > 0 else 'higher'}{doubt}."
     )

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from arch_space.tensors import active_parameter_count, parameter_count, tensors
-from roofline.laws.variables import active_matrix_parameters
 from roofline.engine.timing import present
+from roofline.laws.variables import active_matrix_parameters
 from roofline.workload import Pass
 from spec_files import Spec, SpecError, format_quantity
 

@@ -29,9 +29,7 @@ def refuse_filled(folder: Path) -> None:
         raise SpecError(f"--out: {folder.parent}: no such folder")
 
 
-def write_plan(
-    folder: Path, plan: Plan, files: Mapping[str, str], law: Law, front: Front
-) -> None:
+def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, front: Front) -> None:
     """Write everything, whole or not at all.
 
     model/ and ladder/: configurations; plan.md, plan.yaml; ladder.csv, to be filled in; law.yaml and
@@ -66,7 +64,9 @@ def write_plan(
 
 def ladder_text(plan: Plan) -> str:
     """Return ladder.csv, whose last column is the team's."""
-    lines = ["rung,parameters,active_parameters,tokens,expected_loss,expected_low,expected_high,loss"]
+    lines = [
+        "rung,parameters,active_parameters,tokens,expected_loss,expected_low,expected_high,loss"
+    ]
     for each in plan.ladder:
         ends = ["" if e is None else f"{e:.5f}" for e in (each.loss.low, each.loss.high)]
         lines.append(

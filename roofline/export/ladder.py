@@ -10,6 +10,7 @@ import numpy as np
 
 from arch_space.tensors import active_parameter_count
 from roofline.export.compute import training_flops
+from roofline.laws.prediction import ranges
 from spec_files import SpecError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ Array = np.ndarray
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 _COMPUTE = np.log(1.1)  # how far compute may miss, and proportions bend, for the same penalty
 _SHAPE = np.log(1.4)
-_OUTSIDE = 4.0
+_EVEN = np.log(2.0)  # a shape bent further is no sibling
+_HIGHEST = 0.8  # share of the compute of the last rung, where small fractions are out of reach
+_MOST = 1.5  # of the choice's compute that such a ladder costs together, beyond two rungs
 _TRIED = 64  # of the best shapes, until the stack can say one
 _APART = (
     "mamba_layers", "delta_layers", "convolution_layers", "ffn_layers", "wide_layers",
@@ -50,7 +53,9 @@ def siblings(
 
     Width, heads and depth shrink together; head size, ratio of the networks to the width, experts
     and vocabulary stay. A law of free tokens shrinks those with the parameters, so that tokens per
-    parameter stay; another keeps them. accept: whether a stack can say a shape.
+    parameter stay, but not below its data; another keeps them. Where the choice lies within the
+    law's data, so do its siblings, and fractions that none of them reaches give way to steps from
+    the least that one does. accept: whether a stack can say a shape.
     Raises SpecError for a model of several kinds of layers, whose proportions nothing states.
     """
     for name in _APART:
@@ -58,20 +63,39 @@ def siblings(
             raise SpecError(f"a model with {name} has no siblings of plainly the same proportions")
     grid, apart = _shapes(arch)
     tokens = np.full(len(grid), law.tokens)
+    inside = bool(law.in_range(arch)[0])
     if law.free_tokens:
         tokens = tokens * active_parameter_count(grid.as_float()) / _active(arch)
+        least = ranges(law).get("tokens", (0.0, np.inf))[0] if inside else 0.0
+        tokens = np.clip(tokens, least, law.tokens)
     whole = training_flops(arch, law.tokens, sequence)[0]
     share = training_flops(grid, tokens, sequence) / whole
+    keep = np.flatnonzero((share < 1) & (law.in_range(grid) if inside else True))
+    if not len(keep):
+        raise SpecError("no smaller shape of its proportions lies within the law's data")
+    grid, apart, tokens, share = grid[keep], apart[keep], tokens[keep], share[keep]
     score = (apart / _SHAPE) ** 2
-    if not law.free_tokens and law.in_range(arch)[0]:
-        score = score + np.where(law.in_range(grid), 0.0, _OUTSIDE)
+    even = apart <= _EVEN
+    least = float(share[even].min() if even.any() else share.min())
+    wanted = _reachable(sorted(fractions), least)
     found: dict[int, Sibling] = {}
-    for fraction in sorted(fractions):
+    for fraction in wanted:
         order = np.argsort(score + (np.log(share / fraction) / _COMPUTE) ** 2, kind="stable")
         row = next((int(i) for i in order[:_TRIED] if accept(grid[int(i)])), None)
-        if row is not None and share[row] < 1 and row not in found:
+        if row is not None and row not in found:
             found[row] = Sibling(grid[row], float(tokens[row]), float(share[row]))
     return sorted(found.values(), key=lambda each: each.share)
+
+
+def _reachable(fractions: list[float], least: float) -> list[float]:
+    """Return the fractions, or steps from the least that a sibling reaches."""
+    if least <= 1.1 * fractions[0]:
+        return fractions
+    for count in range(len(fractions), 2, -1):
+        steps = np.geomspace(least, max(_HIGHEST, fractions[-1]), count)
+        if steps.sum() <= _MOST:
+            return [float(step) for step in steps]
+    return [least, max(_HIGHEST, fractions[-1])]
 
 
 def _shapes(arch: Architectures) -> tuple[Architectures, Array]:

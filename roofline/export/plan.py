@@ -133,16 +133,22 @@ def make_plan(
     rungs: list[Run] = []
     why = ""
     try:
-        found = siblings(
-            arch, law, sequence, fractions, lambda each: not stack(to).refusal(each)
-        )
+        found = siblings(arch, law, sequence, fractions, lambda each: not stack(to).refusal(each))
         for number, each in enumerate(found, 1):
             name = f"rung-{number}"
             at = law.at_tokens(each.tokens) if law.free_tokens else law
             rungs.append(
                 _run(
-                    name, f"ladder/{name}", each.architecture, at, each.tokens, each.share, to,
-                    cluster, sequence, files,
+                    name,
+                    f"ladder/{name}",
+                    each.architecture,
+                    at,
+                    each.tokens,
+                    each.share,
+                    to,
+                    cluster,
+                    sequence,
+                    files,
                 )  # fmt: skip
             )
         why = "" if rungs else f"{to} can say none of the smaller shapes"

@@ -94,8 +94,10 @@ def _updated(law: Law, values: list[Array], measured: Array) -> Refit:
     steps = np.eye(size + 1) * _STEP
     for _ in range(_STEPS):
         slopes = (predicted(point + steps) - predicted(point - steps)).T / (2 * _STEP)
-        gain = covariance @ slopes.T @ np.linalg.inv(
-            slopes @ covariance @ slopes.T + noise**2 * np.eye(len(target))
+        gain = (
+            covariance
+            @ slopes.T
+            @ np.linalg.inv(slopes @ covariance @ slopes.T + noise**2 * np.eye(len(target)))
         )
         rest = target - predicted(point[None])[0] - slopes @ (centre - point)
         moved = centre + gain @ rest
@@ -149,8 +151,9 @@ def _fitted(law: Law, values: list[Array], measured: Array) -> Refit:
         held = {n: v for n, v in law.coefficients().items() if n not in free}
         found = fit(law, Runs(table, "the ladder"), fixed=held, starts=16, replicates=0)
         now = found.law
-        moved = ", ".join(f"{n} from {law.coefficients()[n]:.4g} to {now.coefficients()[n]:.4g}"
-                          for n in free)
+        moved = ", ".join(
+            f"{n} from {law.coefficients()[n]:.4g} to {now.coefficients()[n]:.4g}" for n in free
+        )
         said = f"Refitted by {len(measured)} runs: {moved}; the law states no errors to weigh by."
     else:
         now = law

@@ -167,6 +167,8 @@ def _ladder(plan: Plan) -> str:
             "then `roofline fit ladder.csv --ladder plan.yaml` says whether the law holds, and "
             "whether the choice still stands.",
             _table(names, rows),
+            f"Together they cost {sum(each.share for each in plan.ladder):.2f} of the choice's "
+            "compute.",
             *(["\\* beyond the law's data: " + "; ".join(outside) + "."] if outside else []),
         ]
     )

@@ -54,6 +54,8 @@ def model(arch: Architectures) -> dict[str, Any]:
             "moe_ffn_hidden_size": row["expert_width"],
             "moe_router_load_balancing_type": "aux_loss",
             "moe_aux_loss_coeff": 0.01,
+            # After the choice, a softmax over one expert is 1 whatever the router says.
+            "moe_router_pre_softmax": row["experts_per_token"] == 1,
         }
         if row["shared_experts"]:
             fields["moe_shared_expert_intermediate_size"] = (
@@ -70,6 +72,7 @@ def model(arch: Architectures) -> dict[str, Any]:
 _FLAGS = {
     "gated_linear_unit": "swiglu", "add_qkv_bias": "add-qkv-bias", "qk_layernorm": "qk-layernorm",
     "moe_shared_expert_gate": "moe-shared-expert-gate",
+    "moe_router_pre_softmax": "moe-router-pre-softmax",
 }  # fmt: skip
 _RENAMED = {"num_moe_experts": "num-experts"}
 
