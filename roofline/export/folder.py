@@ -32,8 +32,8 @@ def refuse_filled(folder: Path) -> None:
 def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, front: Front) -> None:
     """Write everything, whole or not at all.
 
-    model/ and ladder/: configurations; plan.md, plan.yaml; ladder.csv, to be filled in; law.yaml and
-    the front as they were, by which `roofline fit --ladder` judges later.
+    model/ and ladder/: configurations; plan.md, plan.yaml; ladder.csv, to be filled in; law.yaml
+    and the front as they were, by which `roofline fit --ladder` judges later.
     """
     import yaml
 

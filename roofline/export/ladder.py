@@ -58,6 +58,8 @@ def siblings(
     the least that one does. accept: whether a stack can say a shape.
     Raises SpecError for a model of several kinds of layers, whose proportions nothing states.
     """
+    if not fractions or not all(0 < f < 1 for f in fractions):
+        raise SpecError(f"fractions of the compute lie between 0 and 1, read {list(fractions)}")
     for name in _APART:
         if getattr(arch, name)[0]:
             raise SpecError(f"a model with {name} has no siblings of plainly the same proportions")

@@ -137,20 +137,8 @@ def make_plan(
         for number, each in enumerate(found, 1):
             name = f"rung-{number}"
             at = law.at_tokens(each.tokens) if law.free_tokens else law
-            rungs.append(
-                _run(
-                    name,
-                    f"ladder/{name}",
-                    each.architecture,
-                    at,
-                    each.tokens,
-                    each.share,
-                    to,
-                    cluster,
-                    sequence,
-                    files,
-                )  # fmt: skip
-            )
+            shape = (each.architecture, at, each.tokens, each.share)
+            rungs.append(_run(name, f"ladder/{name}", *shape, to, cluster, sequence, files))
         why = "" if rungs else f"{to} can say none of the smaller shapes"
     except SpecError as refused:
         why = str(refused)

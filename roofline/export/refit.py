@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 Drawn = tuple[Law, Array, Array]
-"""A law with drawn coefficients, levels (draws,), and factors of a single run's scatter (draws,)."""
+"""A law with drawn coefficients, levels (draws,), factors of a single run's scatter (draws,)."""
 
 LEVEL_SD = 0.1
 """How far another text and tokenizer may shift all losses, on the logarithm: an assumption."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spec_files import format_quantity
@@ -178,6 +179,6 @@ def _size(value: float) -> str:
     return format_quantity(value, "bytes")
 
 
-def _table(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [names, ("---",) * len(names), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -48,9 +48,10 @@ def files(arch: Architectures, run: Training) -> dict[str, str]:
     return {"roofline_export/__init__.py": "", "roofline_export/config_registry.py": text}
 
 
-_MODULE = '''"""A run of torchtitan: torchrun ... -m torchtitan.train --module roofline_export --config train.
+_MODULE = '''\
+"""For torchtitan 0.3.0: torchrun ... -m torchtitan.train --module roofline_export --config train.
 
-Written for torchtitan 0.3.0. Name your tokenizer (--hf_assets_path) and data (--dataloader.dataset).
+Name your tokenizer (--hf_assets_path) and your data (--dataloader.dataset).
 """
 
 from functools import partial

@@ -5,6 +5,7 @@ import json
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -98,7 +99,9 @@ def test_flops_of_an_exported_model_are_those_that_pytorch_counts(front, member)
     spared = 2 * row["layers"] * row["query_heads"] * 2 * row["head_size"] * above
     assert forward_flops(arch, tokens)[0] == counter.get_total_flops() - spared
     work = Workload(prompt=tokens, generate=1, logits="all")
-    assert forward_flops(arch, tokens)[0] == estimate(arch, load_device("phone"), work).prefill_flops
+    assert (
+        forward_flops(arch, tokens)[0] == estimate(arch, load_device("phone"), work).prefill_flops
+    )
 
 
 def installed(package, file):
@@ -217,7 +220,9 @@ def test_torchtitan_gets_a_module_of_the_candidate(front):
     compile(text, "config_registry.py", "exec")
     row = arch.row()
     assert f"EXPERTS, TOP_K, HIDDEN = {row['experts']}, 1, {row['expert_width']}\n" in text
-    assert f"LAYERS, WIDTH, VOCABULARY, TIED = {row['layers']}, {row['width']}, 151936, True" in text
+    assert (
+        f"LAYERS, WIDTH, VOCABULARY, TIED = {row['layers']}, {row['width']}, 151936, True" in text
+    )
     assert "<" not in text.replace("<=", "")
 
 
@@ -247,7 +252,7 @@ def test_hyperparameter_laws_by_hand():
     assert not advice.extrapolation
     assert "tokens" in step.advise(arch, 5e12, 2048).meaning
     assert "D 5e+12 lies above" in step.advise(arch, 5e12, 2048).extrapolation
-    # M = 72 l d^2 + 12 l d S (arXiv 2401.02954) where the FFN is 8/3 of the width and heads are all.
+    # M = 72 l d^2 + 12 l d S (arXiv 2401.02954): an FFN of 8/3 of the width, as many KV heads.
     plain = Architectures(
         layers=30, width=1536, query_heads=12, kv_heads=12, head_size=128, ffn_width=4096,
         vocabulary=1000, norms=0,
@@ -278,13 +283,15 @@ def test_compute_and_memory_by_hand(cluster):
     assert memory.fits
 
 
-@pytest.mark.parametrize(("law", "member"), [("codesign", 0), ("chinchilla", 0), ("chinchilla", 140)])
+@pytest.mark.parametrize(
+    ("law", "member"), [("codesign", 0), ("chinchilla", 0), ("chinchilla", 140)]
+)
 def test_a_ladder_keeps_proportions_and_reaches_its_share(front, law, member):
     arch = trained(front.architectures())[member]
     used = load_law(law)
     rungs = siblings(arch, used, 4096)
     assert len(rungs) >= 2
-    assert all(a.share < b.share < 1 for a, b in zip(rungs, rungs[1:], strict=False))
+    assert all(a.share < b.share < 1 for a, b in pairwise(rungs))
     whole = training_flops(arch, used.tokens, 4096)[0]
     for rung in rungs:
         mine, theirs = rung.architecture.row(), arch.row()
