@@ -178,7 +178,8 @@ def test_megatron_core_reads_its_file_and_builds_the_model(name):
 
     arch = VARIED[name]
     fields = yaml.safe_load(stacks()["megatron"].files(arch, SETTING)["transformer_config.yaml"])
-    config = TransformerConfig(**fields, activation_func=F.silu, perform_initialization=False)
+    quiet = {"use_cpu_initialization": True, "perform_initialization": False}
+    config = TransformerConfig(**fields, activation_func=F.silu, **quiet)
     layers = get_gpt_layer_local_spec(
         num_experts=config.num_moe_experts, moe_grouped_gemm=False,
         qk_layernorm=config.qk_layernorm, normalization=config.normalization,
