@@ -9,6 +9,7 @@ from roofline.cli import (
     compare,
     compress,
     estimate,
+    export,
     fit,
     graph,
     laws,
@@ -35,6 +36,7 @@ app.command("compare")(compare.compare)
 app.command("compress")(compress.compress)
 app.command("budget")(budget.budget)
 app.command("codesign")(codesign.codesign)
+app.command("export")(export.export)
 app.command("fit")(fit.fit)
 app.command("graph")(graph.graph)
 app.command("probe")(probe.probe)

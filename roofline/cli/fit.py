@@ -85,6 +85,14 @@ def fit(
         str | None, typer.Option(help="Name of the law; by default its file's.")
     ] = None,
     tokens: options.Tokens = None,
+    ladder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take RUNS for the ladder of this plan of `roofline export`: does the law hold, "
+            "and does the choice still stand?",
+            metavar="PLAN",
+        ),
+    ] = None,
     starts: Annotated[int, typer.Option(help="Starts of the search.", min=1)] = 64,
     replicates: Annotated[
         int, typer.Option("--bootstrap", help="Replicates behind the intervals; 0 for none.", min=0)
@@ -122,6 +130,11 @@ def fit(
         return
     if runs is None:
         raise SpecError("no runs were named: roofline fit runs.csv, or --datasets for those known")
+    if ladder is not None:
+        from roofline.cli.export import check_ladder
+
+        check_ladder(ladder, runs, as_json)
+        return
     if out is not None:
         if out.exists() and any(out.samefile(each) for each in (runs, form) if Path(each).exists()):
             raise SpecError(f"-o {out} is what is read: a law is written to a file of its own")

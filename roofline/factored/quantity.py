@@ -29,6 +29,10 @@ _BOOLEAN = {
 }  # fmt: skip
 
 
+_BY_CANDIDATE = (np.atleast_1d, np.nan_to_num, np.round, np.isclose)
+"""Functions that take a table cell by cell; any other that gives a table may mix candidates."""
+
+
 class Grid:
     """Axes by length, and every function of them that was recorded."""
 
@@ -212,8 +216,11 @@ class Quantity(NDArrayOperatorsMixin):
             return self.grid.look_up(row, place)
         values = _values(inputs)
         found = function(*values, **_values(how))
-        over_grid = isinstance(found, np.ndarray) and found.ndim == len(self.grid.shape)
-        return self.grid.table(found) if over_grid else found
+        if not (isinstance(found, np.ndarray) and found.ndim == len(self.grid.shape)):
+            return found  # of all candidates together, such as which formats there are
+        if function not in _BY_CANDIDATE:
+            raise TypeError(f"numpy's {function.__name__} is not followed over a grid")
+        return self.grid.table(found)
 
 
 def rising(function: Callable[..., Any]) -> Callable[..., Any]:
