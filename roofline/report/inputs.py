@@ -66,7 +66,9 @@ def _run(run: SweepRun) -> str:
         **{f"search: {name.replace('_', ' ')}": value for name, value in run.summary.items()},
         **{f"version: {name}": value for name, value in run.sweep.versions.items()},
     }
-    return _table(("Input", "Value"), [(name, _plain(value)) for name, value in inputs.items()])
+    return _table(
+        "The run", ("Input", "Value"), [(name, _plain(value)) for name, value in inputs.items()]
+    )
 
 
 def _law(law: Law) -> str:
@@ -80,7 +82,7 @@ def _law(law: Law) -> str:
     ]
     if basis := spread.get("basis"):
         rows.append(("spread of the coefficients", str(basis)))
-    return _table(("Of the law", "Value"), rows)
+    return _table(f"The law {law.name}", ("Of the law", "Value"), rows)
 
 
 def _mix(run: SweepRun) -> str:
@@ -92,7 +94,7 @@ def _mix(run: SweepRun) -> str:
          p.source, p.date)
         for p in mix.workloads
     ]  # fmt: skip
-    return _table(heads, rows)
+    return _table("The mix", heads, rows)
 
 
 def _space(run: SweepRun) -> str:
@@ -102,7 +104,7 @@ def _space(run: SweepRun) -> str:
     rows += [(f"{name}, fixed", _plain(value)) for name, value in given.get("fixed", {}).items()]
     rows += [(name, _plain(value)) for name, value in given.get("dimensions", {}).items()]
     rows += [("rule", str(rule)) for rule in given.get("rules", ())]
-    return _table(("Field", "Values"), rows)
+    return _table("The space", ("Field", "Values"), rows)
 
 
 def _models(run: SweepRun) -> str:
@@ -115,7 +117,8 @@ def _models(run: SweepRun) -> str:
         for model in run.sweep.references
         if model.name in shown
     ]  # fmt: skip
-    return _table(("Model", "Parameters", "Source", "Date"), rows) if rows else ""
+    heads = ("Model", "Parameters", "Source", "Date")
+    return _table("Known models", heads, rows) if rows else ""
 
 
 def _device(run: SweepRun) -> str:
@@ -134,7 +137,7 @@ def _device(run: SweepRun) -> str:
                      source.where, source.date, figure.note or ""))  # fmt: skip
     heads = ("Figure of the device", "Value", "Interval", "Basis", "Source", "Where", "Date",
              "Note")  # fmt: skip
-    return _table(heads, rows)
+    return _table("The device", heads, rows)
 
 
 def used_processors(run: SweepRun) -> set[str]:
@@ -153,15 +156,15 @@ def storages(arch: Architectures) -> set[int]:
     return {int(i) for i in np.unique(np.concatenate([body, head]))}
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(label: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f'<th scope="col" class="text">{escape(name)}</th>' for name in heads)
     body = "\n".join(
         "<tr>" + "".join(f'<td class="text">{_linked(cell)}</td>' for cell in row) + "</tr>"
         for row in rows
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
-    label = escape(heads[0])
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
+    region = f'tabindex="0" role="region" aria-label="{escape(label)}"'
+    return f'<div class="scroll" {region}>{table}</div>'
 
 
 def _linked(text: str) -> str:

@@ -37,17 +37,18 @@ function addBudget(axis) {
   const slider = make("input", undefined, { type: "range", min: 0, max: STEPS, "data-budget": axis.objective, "aria-label": `${name}, slider` });
   const number = make("input", undefined, { type: "number", step: "any", min: 0, placeholder: "no limit", "aria-label": `${name}, at most` });
   const positionOf = (value) => (high > low ? Math.ceil((STEPS * Math.log(value / low)) / Math.log(high / low)) : STEPS);
-  const show = () => {
+  const show = (moved = false) => {
     const budget = state.budgets[axis.objective] / axis.scale;
     number.value = Number.isFinite(budget) ? Number(budget.toPrecision(4)) : "";
-    slider.value = Number.isFinite(budget) ? positionOf(budget) : STEPS;
+    // A slider that is being moved stays where the reader has it: rounding would hold it back.
+    if (!moved) slider.value = Number.isFinite(budget) ? positionOf(budget) : STEPS;
     slider.setAttribute("aria-valuetext", Number.isFinite(budget) ? `at most ${number.value} ${axis.unit}` : "no limit");
   };
   slider.oninput = () => {
     const free = Number(slider.value) === STEPS;
     const value = Number((low * (high / low) ** (slider.value / STEPS)).toPrecision(4));
     state.budgets[axis.objective] = free ? Infinity : value * axis.scale;
-    show();
+    show(true);
     draw();
   };
   number.onchange = () => {
