@@ -46,7 +46,7 @@ function addBudget(axis) {
   };
   slider.oninput = () => {
     const free = Number(slider.value) === STEPS;
-    const value = Number((low * (high / low) ** (slider.value / STEPS)).toPrecision(4));
+    const value = atLeast(low * (high / low) ** (slider.value / STEPS));
     state.budgets[axis.objective] = free ? Infinity : value * axis.scale;
     show(true);
     draw();

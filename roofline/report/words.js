@@ -49,6 +49,11 @@ function prefixed(value, unit) {
 const count = (value) => prefixed(value, "").replace("G", "B").trim();
 const words = (name) => name.replaceAll("_", " ");
 const percent = (share) => (share > 0 && share < 0.01 ? "<1 %" : `${Math.round(100 * share)} %`);
+// The same rounded up, so that a budget of a member's own value keeps the member.
+function atLeast(value, count = 4) {
+  const unit = 10 ** (Math.floor(Math.log10(value)) - count + 1);
+  return Number((Math.ceil(value / unit - 1e-9) * unit).toPrecision(count));
+}
 const shown = (axis, value) => `${digits(value / axis.scale)} ${axis.unit}`;
 // A member's value with the interval that nine of ten measurements lie in, where that is known.
 function withEnds(axis, row) {
