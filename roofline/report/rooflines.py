@@ -8,19 +8,21 @@ arrays: N candidates, K pairs of a phase and an operator.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from arch_space.formats import storage
 from roofline.engine import BOUNDS
+from roofline.operators import OPERATORS
 from roofline.report.points import PHASES, Roofline, formats_of, roofs_of
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
     from hardware_specs import Device
     from roofline.engine import Estimate
+    from roofline.engine.placement import Placement
 
 Array = np.ndarray
 
@@ -119,15 +121,10 @@ def rooflines(
     roofs, formats = [], []
     for row in kinds:
         one = None if arch is None else arch[int(row)]
-        option = None if estimate.placement is None else estimate.placements[
-            int(estimate.placement[row])
-        ]  # fmt: skip
-        on = [main if option is None else option.on(phase) for phase in phases]  # type: ignore[arg-type]
-        if option is not None:
-            on = [
-                option.on(phase, "head") if name == "head" else where  # type: ignore[arg-type]
-                for where, name, phase in zip(on, names, phases, strict=True)
-            ]
+        on = [main] * len(names)
+        if estimate.placement is not None:
+            option = estimate.placements[int(estimate.placement[row])]
+            on = _placed(option, phases, names, one is not None and int(one.experts[0]) > 1)
         chips = dict.fromkeys([main, *on])
         known = {
             name: {} if one is None else formats_of(one, device.processor(name)) for name in chips
@@ -148,6 +145,19 @@ def rooflines(
     )  # fmt: skip
 
 
+def _placed(
+    option: Placement, phases: tuple[str, ...], names: tuple[str, ...], has_experts: bool
+) -> list[str]:
+    """Return the processor that each operator runs on; a dense network is of the body."""
+    parts: dict[str, Any] = {
+        operator.name: "head" if operator.operands == "head" else "experts"
+        for operator in OPERATORS
+        if operator.operands == "head" or (operator.routed and has_experts)
+    }
+    where: Any = option.on
+    return [where(phase, parts.get(name)) for phase, name in zip(phases, names, strict=True)]
+
+
 def _kinds(estimate: Estimate, arch: Architectures | None, works: Array) -> tuple[Array, Array]:
     """Return which kind of roofs each candidate has, (N,), and one candidate of each kind."""
     size = len(works)
@@ -159,6 +169,7 @@ def _kinds(estimate: Estimate, arch: Architectures | None, works: Array) -> tupl
     columns.append(np.broadcast_to(body, size))
     if estimate.placement is not None:
         columns.append(np.broadcast_to(estimate.placement, size))
+        columns.append(np.broadcast_to(arch.experts > 1, size))
     keys = np.column_stack([*columns, works]).astype(np.int64)
     _, first, roof = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return roof.reshape(-1), first
