@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SWEEP = "sweep.yaml"
 CHECKPOINT = ".checkpoint.npz"
-DRAWN = 60  # members whose roofline the report can show
+DRAWN = 5_000  # members whose roofline the report can show: about 2 MB of the page
 
 
 @dataclass(frozen=True)
@@ -121,22 +121,18 @@ class RunFolder:
         from roofline.report.figures import candidate_title, front_figure, roofline_figure
         from roofline.report.html import report_html
         from roofline.report.laws import laws_figure
-        from roofline.report.points import roofline_points
+        from roofline.report.rooflines import rooflines
 
         rows = _drawn(len(run.front), run.knee, run.runner_up)
         members = run.architectures()
         found = run.sweep.estimate(members[rows], breakdown=True)
-        points = {
-            row: roofline_points(found, run.device, run.processor, row=at, arch=members[rows])
-            for at, row in enumerate(rows.tolist())
-        }
+        points = rooflines(found, run.device, run.processor, arch=members[rows])
+        knee = points.at(int(np.searchsorted(rows, run.knee)))
         self._figure("front.png", front_figure(run))
-        self._figure(
-            "roofline.png", roofline_figure(points[run.knee], candidate_title(run, run.knee))
-        )
+        self._figure("roofline.png", roofline_figure(knee, candidate_title(run, run.knee)))
         if len(run.laws) > 1:
             self._figure("laws.png", laws_figure(run))
-        self._text("report.html", report_html(run, points))
+        self._text("report.html", report_html(run, points, rows.tolist()))
         self._configs(run)
         self._text("summary.json", json.dumps(run.to_dict() | {"points": None}, indent=2) + "\n")
         run.references.to_csv(self.path / "references.csv", index=False)

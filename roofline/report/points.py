@@ -11,7 +11,6 @@ import pandas as pd
 
 from arch_space.formats import STORAGES, storage
 from roofline.efficiency.arithmetic import arithmetic, peak_of
-from roofline.engine import BOUNDS
 from roofline.operators import OPERATORS
 from roofline.runtimes import runtime
 from roofline.search.objectives import OBJECTIVES
@@ -86,20 +85,20 @@ def roofline_points(
     format they run in, and only the peaks of those formats are kept. device: with its efficiencies.
     Raises ValueError for an estimate without operators.
     """
-    if not estimate.operators:
-        raise ValueError("the estimate has no operators: make it with breakdown=True")
-    chip = device.processor(processor)
-    formats = {} if arch is None else _formats_of(arch[row], chip)
-    shares = _shares(chip, None if arch is None else arch[row])
-    operators = _operators(estimate, row, formats)
-    multiplied = (operators["flops"] > 0) & (operators["format"] != "")  # a draft has no one format
-    used = operators.loc[multiplied, "format"] if formats else chip.peaks
-    return Roofline(
-        title=f"{device.title}, {chip.title}",
-        operators=operators,
-        peaks=_peaks(device, chip, used, shares),
-        bandwidths=_bandwidths(device, shares[1]),
-    )
+    from roofline.report.rooflines import rooflines
+
+    return rooflines(estimate, device, processor, arch).at(row)
+
+
+def roofs_of(
+    device: Device, chip: Processor, used: Iterable[str], arch: Architectures | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the peaks of some formats and the bandwidths, as `Roofline` has them.
+
+    arch: one candidate, of whose stored weights the attainable shares are; None for any.
+    """
+    shares = _shares(chip, arch)
+    return _peaks(device, chip, used, shares), _bandwidths(device, shares[1])
 
 
 def _shares(chip: Processor, arch: Architectures | None) -> tuple[float, float]:
@@ -113,7 +112,7 @@ def _shares(chip: Processor, arch: Architectures | None) -> tuple[float, float]:
     return efficiency.compute_value(stored), efficiency.memory_value(stored)
 
 
-def _formats_of(arch: Architectures, chip: Processor) -> dict[str, str]:
+def formats_of(arch: Architectures, chip: Processor) -> dict[str, str]:
     """Return the number format that the products of each operator of one candidate run in."""
     stored = {
         "weights": arch.weight_format,
@@ -128,33 +127,6 @@ def _formats_of(arch: Architectures, chip: Processor) -> dict[str, str]:
         for operator in OPERATORS
         if operator.operands in stored
     }
-
-
-def _operators(estimate: Estimate, row: int, formats: dict[str, str]) -> pd.DataFrame:
-    names = ("flops", "bytes", "compute_time", "memory_time", "time")
-    table = pd.DataFrame(
-        [
-            {"phase": found.phase, "operator": found.name}
-            | {name: float(getattr(found, name)[row]) for name in names}
-            for found in estimate.operators
-        ]
-    )
-    table = table[table["time"] > 0].reset_index(drop=True)
-    passes = {"prefill": float(estimate.ttft[row]), "decode": float(estimate.tpot_first[row])}
-    # Operators of an ideal pass overlap, so that their times add up to more than the pass takes.
-    together = table.groupby("phase")["time"].transform("sum")
-    whole = np.maximum(together, table["phase"].map(passes))
-    compute, memory = table.pop("compute_time"), table.pop("memory_time")
-    sides = (compute, memory, table["time"] - np.maximum(compute, memory))
-    with np.errstate(divide="ignore"):
-        intensity = np.where(table["flops"] > 0, table["flops"] / table["bytes"], 0.0)
-    return table.assign(
-        intensity=intensity,
-        attained=table["flops"] / table["time"],
-        share=table["time"] / whole,
-        bound=np.array(BOUNDS)[np.argmax(sides, axis=0)],
-        format=[formats.get(name, "") for name in table["operator"]],
-    )
 
 
 def _peaks(
