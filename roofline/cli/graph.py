@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def graph(
+    context: typer.Context,
     task: Annotated[
         str | None,
         typer.Option(
@@ -145,12 +146,37 @@ def graph(
     Costs in FLOPs and the tasks are those of arXiv 2511.00086; on a device the engine prices them.
     The predicted accuracy is a surrogate's, fitted to a few published scores: see docs/graphs.md.
     """
-    given = {name: value for name, value in locals().items() if name not in ("as_json", "resume")}
+    given = {name: value for name, value in locals().items() if name not in _APART}
     if resume is not None:
+        options.refuse_unheeded(
+            context, {"resume", "as_json"}, "--resume goes on by the folder's own options"
+        )
         from roofline.graphs.folder import settings_of
 
         given = _settings(settings_of(resume), given) | {"out": resume}
+    else:
+        _refuse_unheeded(context, given)
     _answer(given, resume is not None, as_json)
+
+
+_APART = {"context", "as_json", "resume"}
+_PRICED = {
+    "file", "task", "pool", "models", "fan_in", "device", "weights", "kv", "processor", "runtime",
+    "swap_bandwidth", "as_json",
+}  # fmt: skip
+_OF_UTILITY = {"utility_timeout", "on_utility_failure"}
+_OF_ENDPOINT = {"endpoint_timeout", "key_variable", "on_failure"}
+
+
+def _refuse_unheeded(context: typer.Context, given: dict[str, Any]) -> None:
+    """Refuse options that the rest of the command line leaves without effect."""
+    named = set(context.params)
+    if given["file"] is not None:
+        options.refuse_unheeded(context, _PRICED, "--graph prices one graph and searches for none")
+    if given["utility"] is None:
+        options.refuse_unheeded(context, named - _OF_UTILITY, "no --utility was named")
+    if given["endpoint"] is None:
+        options.refuse_unheeded(context, named - _OF_ENDPOINT, "no --endpoint was named")
 
 
 _PATHS = ("models", "file", "out")
@@ -335,8 +361,16 @@ def _search(
         stopped = reason
     if ledger.best(earlier=True):
         _report(given, problem, surrogate, ledger, stopped is None, as_json)
+    elif stopped is None:
+        raise SpecError(_nothing_heard(ledger))
     if stopped is not None:
         raise stopped
+
+
+def _nothing_heard(ledger: Ledger) -> str:
+    """Say why a search that went to its end has no answer."""
+    last = f"; the last: {ledger.entries[-1].note}" if ledger.entries else ""
+    return f"--utility gave no number for any of the {ledger.asked} graphs that it was asked{last}"
 
 
 def _report(

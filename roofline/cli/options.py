@@ -190,3 +190,18 @@ def given(words: list[str] | None) -> dict[str, str]:
             raise SpecError(f"--set: read {word!r}; write COLUMN=VALUE, as in model=Llama-3.1-8B")
         found[column.strip()] = value.strip()
     return found
+
+
+def refuse_unheeded(context: typer.Context, heeded: set[str], why: str) -> None:
+    """Raise SpecError for an option of the command line that is not heeded here.
+
+    heeded: names of parameters that are. why: what the sentence begins with.
+    """
+    from spec_files import SpecError
+
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if name not in heeded and source is not None and source.name == "COMMANDLINE":
+            spelled = max(option.opts, key=len)
+            raise SpecError(f"{why}: {spelled} beside it would have no effect")

@@ -142,11 +142,17 @@ def plan(
         print_plan,
     )
 
+    _refuse_unheeded(context, listing, exchange, kinetics)
     if listing:
         print_lists(as_json)
         return
     from hardware_specs import load_device
     from spec_files import SpecError, did_you_mean
+
+    for name, several in (
+        ("model", model), ("weights", weights), ("strategy", strategy), ("verifier", verifier),
+    ):  # fmt: skip
+        _once(name, several)
 
     if device is None:
         raise SpecError("no device was given: write e.g. --device phone")
@@ -194,6 +200,33 @@ def plan(
     print_plan(found, out)
 
 
+_ENGINE = {"device", "task", "weights", "processor", "runtime", "ideal", "as_json"}
+_EXCHANGE = {
+    "exchange", "verifier", "quality", "difficulty", "revision_lost", "revision_mended",
+}  # fmt: skip
+
+
+def _refuse_unheeded(
+    context: typer.Context, listing: bool, exchange: str | None, kinetics: bool
+) -> None:
+    """Refuse options that a list, an exchange or the Kinetics table does not heed."""
+    if listing:
+        options.refuse_unheeded(context, {"listing", "as_json"}, "--list only lists")
+    elif exchange is not None:
+        options.refuse_unheeded(context, _ENGINE | _EXCHANGE, "--exchange weighs two models")
+    elif kinetics:
+        heeded = _ENGINE | {"kinetics", "model"}
+        options.refuse_unheeded(context, heeded, "--kinetics sets a formula beside the engine")
+
+
+def _once(name: str, several: list[str] | None) -> None:
+    from spec_files import SpecError
+
+    for each in several or []:
+        if (several or []).count(each) > 1:
+            raise SpecError(f"--{name}: {each!r} is named twice")
+
+
 def _task(name: str, difficulty: str | None, lost: float | None, mended: float | None) -> Task:
     """Read a task, and put in its place what options say otherwise."""
     from roofline.strategies.difficulty import load_difficulty
@@ -220,13 +253,20 @@ def _task(name: str, difficulty: str | None, lost: float | None, mended: float |
 def _judges(named: list[str] | None, quality: float | None, task: Task) -> list[Verifier]:
     """Read the verifiers: those named, or the shipped ones of the task."""
     from roofline.strategies.verifier import Verifier, load_verifier, verifier_names
-    from spec_files import validate_spec
+    from spec_files import SpecError, validate_spec
 
     judges = [load_verifier(name) for name in named or verifier_names() if name != "none"]
-    if named is None:
-        judges = [each for each in judges if not each.tasks or task.name in each.tasks]
+    able = [each for each in judges if not each.tasks or task.name in each.tasks]
+    if named is not None and len(able) < len(judges):
+        other = next(each for each in judges if each not in able)
+        raise SpecError(
+            f"--verifier: {other.name} judges {', '.join(other.tasks)}, not {task.name}"
+        )
+    judges = able
     if quality is None:
         return judges
+    if not judges:
+        raise SpecError(f"--quality: there is no verifier of {task.name} that it could be of")
     changes = {"quality": quality, "source": "--quality"}
     return [validate_spec(each.model_dump() | changes, Verifier, "--quality") for each in judges]
 
@@ -314,6 +354,8 @@ def fit_curve(
     for kind, off in found.mean_error.items():
         show.note(f"Mean error of {kind}: {100 * off:.2f} points.")
     if not found.wrong_fitted:
-        show.note("No votes beside a coverage: c is that of Llama-3-8B-Instruct on MATH.")
+        show.note(
+            "c is that of Llama-3-8B-Instruct on MATH: to fit it takes coverage and votes together."
+        )
     if out is not None:
         show.note(f"Wrote {out}. Try: roofline strategies -d phone --difficulty {out}")

@@ -68,6 +68,8 @@ def _graph(said: GraphFile, pool: Pool) -> Graphs:
         for end in (source, target):
             if end not in readers:
                 raise SpecError(f"graph: an edge of no node {end!r}{did_you_mean(end, names)}.")
+        if target in readers[source]:
+            raise SpecError(f"graph: the edge from {source!r} to {target!r} is named twice.")
         readers[source].add(target)
     if readers[sinks[0].name]:
         raise SpecError("graph: the sink decides last, so that nobody reads it.")

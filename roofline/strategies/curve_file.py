@@ -35,6 +35,8 @@ def read_curve(path: Path) -> tuple[list[float], list[float], list[str]]:
         for raw in reader:
             row = {(key or "").strip().lower(): value for key, value in raw.items()}
             where = f"{path}:{reader.line_num}"
+            if None in raw:
+                raise SpecError(f"{where}: the row has more values than the header has names")
             samples.append(_number(row["samples"], f"{where}: samples"))
             accuracies.append(_number(row["accuracy"], f"{where}: accuracy"))
             if not 0 <= accuracies[-1] <= 1:

@@ -106,6 +106,14 @@ def test_a_graph_that_does_not_fit_is_said_not_to(tmp_path, capsys):
     assert "does not fit the device's memory" in " ".join(capsys.readouterr().out.split())
 
 
+def test_an_edge_is_named_once(tmp_path, capsys):
+    file = tmp_path / "mine.json"
+    nodes = [{"name": "a", "model": "1b"}, {"name": "s", "role": "sink", "model": "3b"}]
+    file.write_text(json.dumps({"nodes": nodes, "edges": [["a", "s"], ["a", "s"]]}))
+    assert run(["graph", "--task", "math", "--graph", str(file)]) == 2
+    assert "the edge from 'a' to 's' is named twice" in capsys.readouterr().err
+
+
 def test_a_task_of_ones_own(tmp_path, capsys):
     file = tmp_path / "chess.yaml"
     file.write_text(
@@ -143,6 +151,21 @@ REFUSED = {
         [*MATH, "--method", "random", "--endpoint", "http://h/v1"], "asks no language model"
     ),
     "no search there": (["graph", "--resume", "nowhere"], "holds no search"),
+    "budget of a search that goes on": (
+        ["graph", "--resume", "nowhere", "--budget", "20"], "--budget beside it"
+    ),
+    "a search of one graph": (
+        ["graph", "--task", "math", "--graph", "no.json", "--method", "random"], "--method beside"
+    ),
+    "a folder for one graph": (
+        ["graph", "--task", "math", "--graph", "no.json", "-o", "out"], "--out beside"
+    ),
+    "failure of no endpoint": ([*MATH, "--on-failure", "rules"], "no --endpoint was named"),
+    "time of no utility": ([*MATH, "--utility-timeout", "3s"], "no --utility was named"),
+    "numbers from nobody": (
+        [*MATH, "--utility", "false", "--on-utility-failure", "skip", "--evaluations", "3"],
+        "--utility gave no number for any of the 3 graphs",
+    ),
     "graph of no file": (["graph", "--task", "math", "--graph", "no.json"], "no such file"),
 }  # fmt: skip
 
