@@ -12,7 +12,7 @@ from arch_space.formats import FORMATS
 from roofline.compression.outcome import Outcome
 from roofline.compression.recipe import Optimiser, Recipe
 from roofline.compression.steps import Cache, Distil, Lora, Prune, Quantise, Step
-from roofline.compression.steps.quantise import GROUPS
+from roofline.compression.steps.quantise import GGUF, GROUPS
 from roofline.compression.subject import Subject
 from roofline.degradation import gguf, methods, pruning
 from roofline.engine.estimate import BOUNDS
@@ -51,8 +51,8 @@ def quantisations(subject: Subject) -> list[Quantise]:
 def recipes(subject: Subject, teacher: str | None = None) -> list[Recipe]:
     """Return the recipes that a search looks at, the untouched model first.
 
-    Every quantisation, with and without pruning by SparseGPT or Wanda, an 8- or 4-bit cache, and,
-    where there is a teacher, distillation into adapters by Muon.
+    Every quantisation, with and without pruning by SparseGPT or Wanda (llama.cpp's types without),
+    an 8- or 4-bit cache, and, where there is a teacher, distillation into adapters by Muon.
     """
     trains: list[tuple[Step, ...]] = [()]
     if teacher is not None:
@@ -69,7 +69,13 @@ def recipes(subject: Subject, teacher: str | None = None) -> list[Recipe]:
             optimiser=muon if train else None,
         )
         for train, prune, weight, cache in product(trains, prunes, weights, caches)
+        if not prune or _stores_zeros(weight)
     ]
+
+
+def _stores_zeros(weights: tuple[Step, ...]) -> bool:
+    """Whether a format has a place for zeros: llama.cpp's have none (`recipe.check_stored`)."""
+    return all(isinstance(step, Quantise) and step.method != GGUF for step in weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,7 @@ NONSENSE = {
     "gptq:4,distil:llama-3.1-70b": "back to 16 bits; nearest is 'distil:llama-3.1-70b,gptq:4",
     "gptq:4,lora": "adapters take quantised weights back",
     "prune:wanda:2:4,lora": "fill the zeros",
+    "prune:wanda:0.5,q4_0": "stores a zero like any weight.* nearest is 'gguf:q4_0'",
     "lora,distil:llama-3.1-70b": "the adapters are what the distillation trains",
     "quantize:4": "unknown step 'quantize'; nearest is 'quantise'",
     "gtpq:4": "unknown step 'gtpq'; nearest is 'gptq'",
