@@ -25,6 +25,8 @@ OBJECTIVES = ("nats", "latency", "memory")
 CACHES = ("int8", "int4-g32")
 RESOLUTION = 1e-4
 """Nats: finer differences no table resolves."""
+DEVICE = "the device's memory"
+"""The limit that no one has to give."""
 _NAMES = {f.name for f in FORMATS}
 
 
@@ -98,6 +100,12 @@ class Found:
     limits: Mapping[str, float]
     binds: tuple[str, ...]
 
+    def broken(self, row: int) -> list[str]:
+        """Return the limits that a row breaks, the device's memory among them."""
+        columns = _limited(self.outcome)
+        over = [name for name, limit in self.limits.items() if not columns[name][row] <= limit]
+        return over if self.outcome.cost.fits[row] else [*over, DEVICE]
+
     def beaten_by(self, row: int) -> int | None:
         """Return the front's row of least nats that beats a row, None where none does."""
         points = objectives(self.outcome)
@@ -106,6 +114,18 @@ class Found:
             if better != row and worse.all() and (points[better] < points[row]).any():
                 return int(better)
         return None
+
+
+def _limited(outcome: Outcome) -> dict[str, Array]:
+    """What a limit can be on, (R,) each."""
+    cost = outcome.cost
+    return {
+        "memory": cost.memory_bytes,
+        "latency": cost.latency,
+        "tpot": cost.tpot,
+        "ttft": cost.ttft,
+        "nats": outcome.nats,
+    }
 
 
 def objectives(outcome: Outcome) -> Array:
@@ -130,16 +150,9 @@ def search(
     limits: upper bounds on `memory`, `latency`, `tpot`, `ttft` and `nats`. published_row, asked: of
     recipes to be told apart. Raises SpecError where no recipe keeps the limits, with the nearest.
     """
-    cost = outcome.cost
-    columns = {
-        "memory": cost.memory_bytes,
-        "latency": cost.latency,
-        "tpot": cost.tpot,
-        "ttft": cost.ttft,
-        "nats": outcome.nats,
-    }
+    cost, columns = outcome.cost, _limited(outcome)
     within = {name: columns[name] <= limit for name, limit in limits.items()}
-    within["the device's memory"] = cost.fits
+    within[DEVICE] = cost.fits
     allowed = np.logical_and.reduce(list(within.values()))
     if not allowed.any():
         raise SpecError(_nothing(columns, limits, cost.fits, outcome))

@@ -12,7 +12,6 @@ from roofline.compression.subject import Effect, Subject
 from roofline.degradation import pruning
 from spec_files import SpecError, did_you_mean
 
-
 _KERNELS = (
     "bytes and times take half of the weights and a bit mask to be all that is stored and read; no "
     "runtime was measured to do so"

@@ -146,6 +146,15 @@ def test_json_folder_and_recipe_agree(capsys, tmp_path):
     assert "nothing is overwritten" in capsys.readouterr().err
 
 
+def test_a_recipe_that_breaks_a_limit_says_which(capsys):
+    words = ["compress", "-m", "llama-3.2-3b", "-d", "phone", "--recipe", "none"]
+    assert "Yours, none, breaks a limit: the device's memory." in roofline(capsys, *words)
+    words = [*words, "--max-memory", "3GB", "--max-loss", "0.1"]
+    assert "breaks a limit: memory, the device's memory." in roofline(capsys, *words)
+    words[6] = "gptq:3"
+    assert "Yours, gptq:3:channel, breaks a limit: nats." in roofline(capsys, *words)
+
+
 def test_precision_laws_stand_beside(capsys):
     said = json.loads(roofline(capsys, *BASE, "--json"))
     laws = said["laws_beside_chosen"]
@@ -197,10 +206,17 @@ def test_a_task_without_a_decay_is_read_off_its_curve_after_too(capsys):
         (["--max-memory", "3"], "--max-memory"),
         (["--max-memory", "-3GB"], "--max-memory"),
         (["--max-loss", "0"], "positive nats"),
-        (["--teacher", "llama-3.2-1b"], "a teacher is the larger one"),
+        (["--teacher", "llama-3.2-1b"], "a teacher is no smaller"),
         (["--accuracy", "piqa=1.7"], "write TASK=SHARE"),
         (["--accuracy", "piqaa=0.7"], "nearest is 'piqa'"),
         (["--accuracy", "piqa=0.2"], "from 0.5, a guess, to 1"),
+        (["--accuracy", "piqa=0.7", "--accuracy", "piqa=0.8"], "piqa is given twice"),
+        (["--accuracy", "piqa=0.7", "--task", "piqa"], "given already; keep one"),
+        (["--loss", "nan"], "--loss: read nan; write nats above 0 and up to 11.8"),
+        (["--loss", "-1"], "--loss: read -1"),
+        (["--loss", "12"], "a guess among 128256 tokens"),
+        (["--tokens", "1"], "--tokens: read '1'; write a count such as 9T"),
+        (["--tokens", "1e40"], "--tokens: read '1e40'"),
         (["--task", "mmluu"], "nearest is 'mmlu'"),
         (["--utilisation", "2"], "a share lies in 0 to 1"),
         (["--tokens", "many"], "--tokens"),
