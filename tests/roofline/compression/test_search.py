@@ -1,6 +1,7 @@
 """The search among recipes against brute force, and what the command says of it."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -176,6 +177,12 @@ def test_the_laws_errors_are_what_the_tables_say():
     assert 0.9 < high < 1.2
     assert 3 < found["rounding-kumar"][1] < 4.5
     assert found["precision"][0] > 1, "training in few bits loses less than rounding"
+
+
+@pytest.mark.parametrize("law", beside.LAWS)
+def test_what_a_law_says_of_its_trust_is_what_the_tables_say(law):
+    (ends,) = re.findall(r"lose ([\d.]+) to ([\d.]+) times as much", load_law(law).trust)
+    assert ends == tuple(f"{end:.2g}" for end in beside.errors()[law])
 
 
 def test_a_task_is_read_off_its_curve(capsys):
