@@ -68,13 +68,17 @@ class Recipe(Spec):
         """Make steps of words and mappings; an optimiser may stand among the steps."""
         if not isinstance(data, Mapping) or not isinstance(data.get("steps"), Sequence):
             return data
+        if isinstance(data["steps"], str):
+            return data  # refused as no list
         steps: list[Step] = []
         given = dict(data)
         for at, entry in enumerate(data["steps"]):
             try:
                 made = entry if isinstance(entry, Step) else _step(entry)
             except SpecError as wrong:
-                raise SpecError(wrong.fault, ("steps", at)) from None
+                where = ".".join(map(str, wrong.at))
+                fault = f"{where}: {wrong.fault}" if where else wrong.fault
+                raise SpecError(fault, ("steps", at)) from None
             if isinstance(made, Step):
                 steps.append(made)
             elif given.get("optimiser") is not None:
