@@ -113,6 +113,9 @@ def compare(
         refresh=refresh,
         pass_overhead=pass_overhead,
     )
+    every = len(models)
+    if by_diffusion is not None and model == ["all"]:
+        models = diffusion.both_ways(models)
     formats: list[str | None] = [*weights] if weights else [None]
     tables = [models.with_formats(each, kv=kv, activations=activations) for each in formats]
     if by_diffusion is not None:
@@ -121,6 +124,7 @@ def compare(
             devices,
             workload,
             by_diffusion,
+            left_out=every - len(models),
             runtime=runtime,
             ideal=ideal,
             as_json=as_json,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from roofline.compression.subject import Subject
 
 _SHOWN = 12
+MOST_TOKENS = 1e18
+"""Tokens beyond which a count of them is a slip, as in a recipe."""
 _ENDS = ("low", "high")
 
 
@@ -129,14 +132,15 @@ def compress(
         if not 0 < max_loss < float("inf"):
             raise SpecError(f"--max-loss: read {max_loss:g}; write positive nats")
         limits["nats"] = max_loss
-    before = _accuracies(accuracy, task, subject, loss)
+    base = _base(subject, loss)
+    before = _accuracies(accuracy, task, base["loss"])
     trainer = load_device(train_on)
     found = _search(
         subject, recipe, teacher, limits,
         device, processor, runtime, (batch, prompt, generate), ideal,
     )  # fmt: skip
     answer = to_dict(found, trainer=trainer, utilisation=utilisation, accuracies=before)
-    answer["loss_before"] = _base(subject, loss)
+    answer["loss_before"] = base
     unit = calibrated(load_device(device), processor, runtime).processor(processor)
     answer |= {
         "device": load_device(device).name,
@@ -162,12 +166,26 @@ def _subject(model: str, tokens: str | None) -> Subject:
     from roofline.compression.subject import Subject
     from roofline.degradation.tables import trained
     from roofline.laws import load_law
+    from spec_files import SpecError
 
     arch = load_model(model)
     known = trained().get(arch.names[0])
     given = options.parse_count(tokens, "tokens")
     count = given / 1e12 if given is not None else None if known is None else known.tokens
-    return Subject(arch, count, load_law("supervised"))
+    subject = Subject(arch, count, load_law("supervised"))
+    if given is not None:
+        said = float(subject.law.at(subject.matrix_parameters, given))
+        if not (given < MOST_TOKENS and said <= _guess(subject)):
+            raise SpecError(
+                f"--tokens: read {tokens!r}; write a count such as 9T, at which a model of "
+                f"{subject.parameters:.3g}B has learned something"
+            )
+    return subject
+
+
+def _guess(subject: Subject) -> float:
+    """Nats of a guess among the tokens of the vocabulary: no model that was trained loses more."""
+    return log(float(subject.arch.vocabulary[0]))
 
 
 def _limits(given: dict[str, str | None]) -> dict[str, float]:
@@ -189,8 +207,14 @@ def _limits(given: dict[str, str | None]) -> dict[str, float]:
 def _base(subject: Subject, given: float | None) -> dict[str, Any]:
     """The loss before, and where it is from."""
     from roofline.degradation.tables import model
+    from spec_files import SpecError
 
     if given is not None:
+        if not 0 < given <= _guess(subject):
+            raise SpecError(
+                f"--loss: read {given:g}; write nats above 0 and up to {_guess(subject):.1f}, a "
+                f"guess among {int(subject.arch.vocabulary[0])} tokens"
+            )
         return {"loss": given, "from": "given"}
     trained = 1e12 * (subject.tokens or model("L3-8B").tokens)
     law = subject.law.at_tokens(trained)
@@ -199,9 +223,7 @@ def _base(subject: Subject, given: float | None) -> dict[str, Any]:
     return {"loss": float(law.loss(subject.arch)[0]), "from": f"law {law.name}{beyond}"}
 
 
-def _accuracies(
-    given: list[str] | None, tasks: list[str] | None, subject: Subject, loss: float | None
-) -> dict[str, Reader]:
+def _accuracies(given: list[str] | None, tasks: list[str] | None, loss: float) -> dict[str, Reader]:
     """How accuracies are read: from those that were given, or off the curves."""
     from roofline.compression.accuracy import by_decay, by_task
     from roofline.degradation.tasks import decay
@@ -220,10 +242,16 @@ def _accuracies(
             raise SpecError(
                 f"--accuracy: read {word!r}; write TASK=SHARE from {chance:g}, a guess, to 1"
             )
+        if name in found:
+            raise SpecError(f"--accuracy: {name} is given twice, the second time as {word!r}")
         found[name] = by_decay(name, share)
     for name in tasks or []:
         curve = load_curve(name)
-        found[curve.name] = by_task(curve, _base(subject, loss)["loss"])
+        if curve.name in found:
+            raise SpecError(
+                f"--task {curve.name}: its accuracy before is given already; keep one of them"
+            )
+        found[curve.name] = by_task(curve, loss)
     return found
 
 

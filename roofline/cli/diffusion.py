@@ -97,12 +97,14 @@ class Asked:
         tokens = 1.0 if self.tokens_per_step is None else self.tokens_per_step
         return Schedule(cache, block, tokens, self.refresh)  # type: ignore[arg-type]
 
-    def pass_seconds(self) -> float | None:
-        """Return the fixed time of a pass that was given."""
+    def pass_seconds(self, ideal: bool) -> float | None:
+        """Return the fixed time of a pass that was given; the floor has none."""
         from spec_files import SpecError, parse_quantity
 
         if self.pass_overhead is None:
             return None
+        if ideal:
+            raise SpecError("--pass-overhead: the floor that --ideal asks for has none; give one")
         try:
             return parse_quantity(self.pass_overhead, "time")
         except SpecError as error:
@@ -148,7 +150,7 @@ def estimate(
 
     cache = "none" if said.cache is None else said.cache
     schedule = said.schedule(cache)
-    overhead = said.pass_seconds()
+    overhead = said.pass_seconds(ideal)
     found = generate(
         arch, device, schedule, workload, processor=processor, ideal=ideal, pass_seconds=overhead
     )
@@ -311,17 +313,30 @@ def _about(workload: Workload, schedule: Schedule, said: Asked) -> str:
     )
 
 
+def both_ways(models: Architectures) -> Architectures:
+    """Return the models that can be decoded by diffusion."""
+    import numpy as np
+
+    from roofline.diffusion.cost import one_way
+
+    return models[np.flatnonzero(~np.any(list(one_way(models).values()), axis=0))]
+
+
 def compare(
     tables: list[Architectures],
     devices: list[Device],
     workload: Workload,
     said: Asked,
     *,
+    left_out: int,
     runtime: str | None,
     ideal: bool,
     as_json: bool,
 ) -> None:
-    """Print diffusion beside autoregressive decoding, and where they break even."""
+    """Print diffusion beside autoregressive decoding, and where they break even.
+
+    left_out: models that were asked for as part of all and look back only.
+    """
     from roofline.cli import show
     from roofline.diffusion.cost import break_even
     from roofline.diffusion.schedules import CACHES
@@ -329,7 +344,7 @@ def compare(
     caches = CACHES if said.cache is None else (said.cache,)
     if said.cache is None and said.refresh is not None:
         caches = tuple(cache for cache in CACHES if cache != "none")
-    overhead = said.pass_seconds()
+    overhead = said.pass_seconds(ideal)
     schedules = [said.schedule(cache) for cache in caches]
     rows: list[dict[str, Any]] = []
     for device, arch in product(devices, tables):
@@ -369,6 +384,8 @@ def compare(
         "for it to take as long as the same model token by token; never: not even with a whole "
         "block a pass."
     )
+    if left_out:
+        show.note(f"Left out: {left_out} models with layers that look back only.")
     if any(row["basis"] in ("class", "roofline") for row in rows):
         show.note("~ no rows of this device under this runtime: a prior of its class.")
 

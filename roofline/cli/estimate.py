@@ -118,6 +118,8 @@ def estimate(
             "cached": cached > 0,
             "prefill-chunk": prefill_chunk > 0,
             "draft": draft is not None,
+            "acceptance": acceptance is not None,
+            "draft-length": draft_length is not None,
         },
         cache=cache,
         block=block,

@@ -96,7 +96,7 @@ def _placed(found: Found, who: str, at: int) -> str:
     outcome = found.outcome
     said = f"{who}, {outcome.recipes[at]},"
     if not found.allowed[at]:
-        return f"{said} breaks a limit."
+        return f"{said} breaks a limit: {', '.join(found.broken(at))}."
     better = found.beaten_by(at)
     if better is None:
         return f"{said} is on the front."

@@ -68,13 +68,17 @@ class Recipe(Spec):
         """Make steps of words and mappings; an optimiser may stand among the steps."""
         if not isinstance(data, Mapping) or not isinstance(data.get("steps"), Sequence):
             return data
+        if isinstance(data["steps"], str):
+            return data  # refused as no list
         steps: list[Step] = []
         given = dict(data)
         for at, entry in enumerate(data["steps"]):
             try:
                 made = entry if isinstance(entry, Step) else _step(entry)
             except SpecError as wrong:
-                raise SpecError(wrong.fault, ("steps", at)) from None
+                where = ".".join(map(str, wrong.at))
+                fault = f"{where}: {wrong.fault}" if where else wrong.fault
+                raise SpecError(fault, ("steps", at)) from None
             if isinstance(made, Step):
                 steps.append(made)
             elif given.get("optimiser") is not None:
@@ -96,6 +100,7 @@ class Recipe(Spec):
                 if later in last:
                     raise SpecError(_told(step, last[later]), ("steps", at))
             last[kind] = step
+        check_stored(last.get(Prune), last.get(Quantise))
         trains = Distil in last or Lora in last
         if self.optimiser is not None and not trains:
             raise SpecError(
@@ -157,6 +162,16 @@ _WHY = {
     (Lora, Prune): "merged adapters fill the zeros again",
     (Distil, Lora): "the adapters are what the distillation trains",
 }
+
+
+def check_stored(prune: Step | None, quantise: Step | None) -> None:
+    """Refuse zeros in a file that has no place for them."""
+    if prune is not None and isinstance(quantise, Quantise) and quantise.method == GGUF:
+        raise SpecError(
+            f"{prune} before {quantise}: a file of llama.cpp stores a zero like any weight, so "
+            f"that nothing is saved; nearest is '{quantise}', or '{prune},gptq:4:g128'",
+            ("steps",),
+        )
 
 
 def _told(step: Step, after: Step) -> str:

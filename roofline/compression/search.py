@@ -12,7 +12,7 @@ from arch_space.formats import FORMATS
 from roofline.compression.outcome import Outcome
 from roofline.compression.recipe import Optimiser, Recipe
 from roofline.compression.steps import Cache, Distil, Lora, Prune, Quantise, Step
-from roofline.compression.steps.quantise import GROUPS
+from roofline.compression.steps.quantise import GGUF, GROUPS
 from roofline.compression.subject import Subject
 from roofline.degradation import gguf, methods, pruning
 from roofline.engine.estimate import BOUNDS
@@ -25,6 +25,8 @@ OBJECTIVES = ("nats", "latency", "memory")
 CACHES = ("int8", "int4-g32")
 RESOLUTION = 1e-4
 """Nats: finer differences no table resolves."""
+DEVICE = "the device's memory"
+"""The limit that no one has to give."""
 _NAMES = {f.name for f in FORMATS}
 
 
@@ -51,8 +53,8 @@ def quantisations(subject: Subject) -> list[Quantise]:
 def recipes(subject: Subject, teacher: str | None = None) -> list[Recipe]:
     """Return the recipes that a search looks at, the untouched model first.
 
-    Every quantisation, with and without pruning by SparseGPT or Wanda, an 8- or 4-bit cache, and,
-    where there is a teacher, distillation into adapters by Muon.
+    Every quantisation, with and without pruning by SparseGPT or Wanda (llama.cpp's types without),
+    an 8- or 4-bit cache, and, where there is a teacher, distillation into adapters by Muon.
     """
     trains: list[tuple[Step, ...]] = [()]
     if teacher is not None:
@@ -69,7 +71,13 @@ def recipes(subject: Subject, teacher: str | None = None) -> list[Recipe]:
             optimiser=muon if train else None,
         )
         for train, prune, weight, cache in product(trains, prunes, weights, caches)
+        if not prune or _stores_zeros(weight)
     ]
+
+
+def _stores_zeros(weights: tuple[Step, ...]) -> bool:
+    """Whether a format has a place for zeros: llama.cpp's have none (`recipe.check_stored`)."""
+    return all(isinstance(step, Quantise) and step.method != GGUF for step in weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +100,12 @@ class Found:
     limits: Mapping[str, float]
     binds: tuple[str, ...]
 
+    def broken(self, row: int) -> list[str]:
+        """Return the limits that a row breaks, the device's memory among them."""
+        columns = _limited(self.outcome)
+        over = [name for name, limit in self.limits.items() if not columns[name][row] <= limit]
+        return over if self.outcome.cost.fits[row] else [*over, DEVICE]
+
     def beaten_by(self, row: int) -> int | None:
         """Return the front's row of least nats that beats a row, None where none does."""
         points = objectives(self.outcome)
@@ -100,6 +114,18 @@ class Found:
             if better != row and worse.all() and (points[better] < points[row]).any():
                 return int(better)
         return None
+
+
+def _limited(outcome: Outcome) -> dict[str, Array]:
+    """What a limit can be on, (R,) each."""
+    cost = outcome.cost
+    return {
+        "memory": cost.memory_bytes,
+        "latency": cost.latency,
+        "tpot": cost.tpot,
+        "ttft": cost.ttft,
+        "nats": outcome.nats,
+    }
 
 
 def objectives(outcome: Outcome) -> Array:
@@ -124,16 +150,9 @@ def search(
     limits: upper bounds on `memory`, `latency`, `tpot`, `ttft` and `nats`. published_row, asked: of
     recipes to be told apart. Raises SpecError where no recipe keeps the limits, with the nearest.
     """
-    cost = outcome.cost
-    columns = {
-        "memory": cost.memory_bytes,
-        "latency": cost.latency,
-        "tpot": cost.tpot,
-        "ttft": cost.ttft,
-        "nats": outcome.nats,
-    }
+    cost, columns = outcome.cost, _limited(outcome)
     within = {name: columns[name] <= limit for name, limit in limits.items()}
-    within["the device's memory"] = cost.fits
+    within[DEVICE] = cost.fits
     allowed = np.logical_and.reduce(list(within.values()))
     if not allowed.any():
         raise SpecError(_nothing(columns, limits, cost.fits, outcome))

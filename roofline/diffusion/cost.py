@@ -171,16 +171,21 @@ def _intervals(
     return (known.prefill.low, known.decode.low), (known.prefill.high, known.decode.high)
 
 
-def check_bidirectional(arch: Architectures) -> None:
-    """Refuse models whose layers look back only: they have nothing to say of a masked position."""
-    one_way = {
+def one_way(arch: Architectures) -> dict[str, Array]:
+    """Return which candidates have layers of each kind that looks back only, (N,) each."""
+    kinds = {
         "recurrent layers": arch.mamba_layers + arch.delta_layers,
         "short convolutions": arch.convolution_layers,
         "sliding windows": arch.window_share,
     }
-    for what, column in one_way.items():
-        if np.any(column > 0):
-            row = int(np.argmax(np.broadcast_to(column > 0, (len(arch),))))
+    return {what: np.broadcast_to(column > 0, (len(arch),)) for what, column in kinds.items()}
+
+
+def check_bidirectional(arch: Architectures) -> None:
+    """Refuse models whose layers look back only: they have nothing to say of a masked position."""
+    for what, found in one_way(arch).items():
+        if found.any():
+            row = int(np.argmax(found))
             who = arch.names[row] if arch.names else f"candidate {row}"
             raise SpecError(
                 f"{who} has {what}, which look back only; decoding by diffusion needs attention in "

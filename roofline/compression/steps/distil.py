@@ -13,10 +13,10 @@ law of.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from arch_space.library import load_model
 from arch_space.tensors import parameter_count
@@ -27,19 +27,21 @@ from roofline.degradation import tables
 from spec_files import SpecError
 from spec_files.model import Spec
 
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 class StudentLaw(Spec):
     """Coefficients of the student law, supplied."""
 
-    c0: float
-    c1: float
-    d1: float
-    f1: float
-    a: float
-    alpha: float
-    b: float
-    beta: float
-    gamma: float
+    c0: Positive
+    c1: Positive
+    d1: Positive
+    f1: Positive
+    a: Positive
+    alpha: Positive
+    b: Positive
+    beta: Positive
+    gamma: Positive
 
     def at(self, teacher: float, supervised: float, size: float, tokens: float) -> float:
         """Return the student's loss.
@@ -102,7 +104,7 @@ class Distil(Step):
         if size < subject.parameters:
             raise SpecError(
                 f"distil:{self.teacher}: the teacher has {size:.3g}B parameters and the student "
-                f"{student} {subject.parameters:.3g}B; a teacher is the larger one"
+                f"{student} {subject.parameters:.3g}B; a teacher is no smaller than its student"
             )
         rows = int(teacher.vocabulary[0]), int(subject.arch.vocabulary[0])
         if rows[0] != rows[1]:
@@ -128,9 +130,15 @@ class Distil(Step):
             of_teacher = Subject(teacher, None, subject.law)
             learned = self.tokens_of_teacher()
             reached = float(law(of_teacher.matrix_parameters, learned))
-            after = self.student.at(
-                reached, float(law(matrices, self.tokens)), matrices, self.tokens
-            )
+            alone = float(law(matrices, self.tokens))
+            with np.errstate(over="ignore"):
+                numbers = map(np.float64, (reached, alone, matrices, self.tokens))
+                after = float(self.student.at(*numbers))
+            if not 0 < after <= np.log(rows[1]):
+                raise SpecError(
+                    f"distil:{self.teacher}: the student law gives a loss of {after:g} nats with "
+                    f"these coefficients; a guess among {rows[1]} tokens has {np.log(rows[1]):.1f}"
+                )
             notes = ["student law with coefficients of the user's"]
         low, high = sorted((after - before, 0.0)) if self.start == "pretrained" else (np.nan,) * 2
         change = after - before

@@ -12,6 +12,11 @@ from roofline.compression.subject import Effect, Subject
 from roofline.degradation import pruning
 from spec_files import SpecError, did_you_mean
 
+_KERNELS = (
+    "bytes and times take half of the weights and a bit mask to be all that is stored and read; no "
+    "runtime was measured to do so"
+)
+
 
 class Prune(Step):
     """Zero half of the weights of the layers' matrices, in a pattern."""
@@ -52,8 +57,9 @@ class Prune(Step):
         """Return half of the weights gone, and what the published table says that costs."""
         change = pruning.pruned(self.method, self.pattern, subject.parameters)
         columns = {"weight_sparsity": 0.5, "two_four": self.pattern == "2:4"}
+        notes = (*change.notes, _KERNELS)
         return Effect(
-            columns, change.nats, change.low, change.high, flops(self.method, subject), change.notes
+            columns, change.nats, change.low, change.high, flops(self.method, subject), notes
         )
 
     def __str__(self) -> str:

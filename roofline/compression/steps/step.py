@@ -37,6 +37,9 @@ class Step(Spec):
 
         fields = cls.fields_of(words)
         text = ":".join([cls.word, *words])
+        needed = [name for name, field in cls.model_fields.items() if field.is_required()]
+        if any(not fields.get(name) for name in needed):
+            raise SpecError(f"step {text!r} says too little; write e.g. {cls.example!r}")
         return validate_spec(fields, cls, f"step {text!r}")
 
     @classmethod

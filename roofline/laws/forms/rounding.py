@@ -4,8 +4,8 @@
 
 The longer a model was trained for its size, the more it loses. Two papers say so with different
 falls in the bits P: exponential (power 0) and a power (rate 0). Both are of the order of magnitude
-only: against measured losses of GPTQ they are off by factors of .3 to 7. Tables of the method that
-is meant, as `roofline.laws.penalties` has, come first. N leaves out embeddings.
+only: how measured losses of GPTQ differ stands in `trust` of each law. Tables of the method that is
+meant, as `roofline.laws.penalties` has, come first. N leaves out embeddings.
 Sources: arXiv 2411.04330 (equation 2), arXiv 2411.17691.
 """
 

@@ -20,6 +20,7 @@ from roofline.compression.subject import Subject
 from roofline.compression.training import hours, training
 from roofline.degradation import methods
 from roofline.laws import load_law
+from spec_files import SpecError, validate_spec
 
 LAW = load_law("supervised")
 SMALL = Subject(load_model("llama-3.2-3b"), 9.0, LAW)
@@ -100,6 +101,14 @@ def test_distillation_by_hand():
     scratch = Distil(teacher="llama-3.1-70b", tokens=1e11, start="scratch").effect(SMALL)
     assert scratch.nats == pytest.approx(supervised(n, 1e11) - supervised(n, 9e12), rel=1e-6)
     assert scratch.nats > 0
+
+
+@pytest.mark.parametrize("wrong", [{"f1": 0}, {"d1": -1}, {"a": float("nan")}, {"a": 1e300}])
+def test_a_student_law_of_nonsense_is_refused(wrong):
+    given_ = dict(c0=0.5, c1=0.3, d1=1.1, f1=0.8, a=30.0, alpha=0.3, b=60.0, beta=0.35, gamma=0.9)
+    fields = {"teacher": "llama-3.1-70b", "start": "scratch", "student": given_ | wrong}
+    with pytest.raises(SpecError, match=next(iter(wrong)) + "|student law gives a loss of"):
+        validate_spec(fields, Distil, "step").effect(SMALL)
 
 
 def test_the_student_law_by_hand():

@@ -83,6 +83,7 @@ NONSENSE = {
     "gptq:4,distil:llama-3.1-70b": "back to 16 bits; nearest is 'distil:llama-3.1-70b,gptq:4",
     "gptq:4,lora": "adapters take quantised weights back",
     "prune:wanda:2:4,lora": "fill the zeros",
+    "prune:wanda:0.5,q4_0": "stores a zero like any weight.* nearest is 'gguf:q4_0'",
     "lora,distil:llama-3.1-70b": "the adapters are what the distillation trains",
     "quantize:4": "unknown step 'quantize'; nearest is 'quantise'",
     "gtpq:4": "unknown step 'gtpq'; nearest is 'gptq'",
@@ -94,9 +95,14 @@ NONSENSE = {
     "lora,muon,adam": "a recipe has one optimiser",
     "lora,muon:x": "write the optimiser's factor as in muon:0.17",
     "lora,muon:-1": "greater than 0",
-    "lora:0": "greater than or equal to 1",
+    "lora:0": "rank: read 0: .* greater than or equal to 1",
     "distil:llama-3.1-70b:lots": "write a positive count such as 1.2M",
     "prune:wanda:3:7": "no published loss of the pattern '3:7'; known: 0.5, 4:8, 2:4",
+    "prune": "step 'prune' says too little; write e.g. 'prune:wanda:2:4'",
+    "prune:wanda": "step 'prune:wanda' says too little",
+    "distil": "step 'distil' says too little; write e.g. 'distil:llama-3.1-70b",
+    "distil:,gptq:4": "step 'distil:' says too little",
+    "kv:": "step 'kv:' says too little",
     "prune:wand:2:4": "nearest is 'wanda'",
     "kv:int3": "unknown number format 'int3'",
     "kv:q4_k_m": "not a format for this",
@@ -147,6 +153,12 @@ def test_errors_of_a_file_say_where(tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text("steps:\n  - gptq:4:g128\n  - awq:4:g128\n")
     with pytest.raises(SpecError, match=r"recipe.yaml:3: steps\[1\]: weights are quantised twice"):
+        load_recipe(str(file))
+    file.write_text("steps: gptq:4\n")
+    with pytest.raises(SpecError, match="steps: read 'gptq:4' where a list belongs"):
+        load_recipe(str(file))
+    file.write_text("steps:\n  - distil: {tokens: 4B}\n")
+    with pytest.raises(SpecError, match=r"steps\[0\]: teacher: missing"):
         load_recipe(str(file))
     file.write_text("steps:\n  - quantise: {method: gptq, bits: 4, groups: 128}\n")
     with pytest.raises(SpecError, match="nearest is 'group'"):

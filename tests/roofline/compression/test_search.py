@@ -1,6 +1,7 @@
 """The search among recipes against brute force, and what the command says of it."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -58,11 +59,23 @@ def test_the_front_is_that_of_brute_force(judged):
 
 
 def test_all_recipes_are_judged_in_one_table(judged):
-    assert len(judged) == len(recipes(SUBJECT)) + 1 > 1500
+    assert len(judged) == len(recipes(SUBJECT)) + 1 > 1000
     assert len(judged.architectures) == len(judged)
     names = {str(step) for step in quantisations(SUBJECT)}
     assert {"gptq:4:g128", "awq:3:g128", "omniquant:2:g64", "gguf:q4_k_m", "rtn:8:channel"} <= names
     assert "gptq:2:g128" not in names
+
+
+def test_what_is_searched_could_be_asked_for(judged):
+    texts = {str(recipe) for recipe in judged.recipes}
+    assert not [text for text in texts if "prune" in text and "gguf" in text]
+    for text in sorted(texts)[::50]:
+        assert str(load_recipe(text)) == text
+
+
+def test_a_pruned_model_says_that_no_runtime_was_measured(judged):
+    for recipe, notes in zip(judged.recipes, judged.notes, strict=True):
+        assert any("bit mask" in note for note in notes) == ("prune" in str(recipe))
 
 
 def test_the_untouched_model_wins_where_nothing_binds():
@@ -134,6 +147,15 @@ def test_json_folder_and_recipe_agree(capsys, tmp_path):
     assert "nothing is overwritten" in capsys.readouterr().err
 
 
+def test_a_recipe_that_breaks_a_limit_says_which(capsys):
+    words = ["compress", "-m", "llama-3.2-3b", "-d", "phone", "--recipe", "none"]
+    assert "Yours, none, breaks a limit: the device's memory." in roofline(capsys, *words)
+    words = [*words, "--max-memory", "3GB", "--max-loss", "0.1"]
+    assert "breaks a limit: memory, the device's memory." in roofline(capsys, *words)
+    words[6] = "gptq:3"
+    assert "Yours, gptq:3:channel, breaks a limit: nats." in roofline(capsys, *words)
+
+
 def test_precision_laws_stand_beside(capsys):
     said = json.loads(roofline(capsys, *BASE, "--json"))
     laws = said["laws_beside_chosen"]
@@ -155,6 +177,12 @@ def test_the_laws_errors_are_what_the_tables_say():
     assert 0.9 < high < 1.2
     assert 3 < found["rounding-kumar"][1] < 4.5
     assert found["precision"][0] > 1, "training in few bits loses less than rounding"
+
+
+@pytest.mark.parametrize("law", beside.LAWS)
+def test_what_a_law_says_of_its_trust_is_what_the_tables_say(law):
+    (ends,) = re.findall(r"lose ([\d.]+) to ([\d.]+) times as much", load_law(law).trust)
+    assert ends == tuple(f"{end:.2g}" for end in beside.errors()[law])
 
 
 def test_a_task_is_read_off_its_curve(capsys):
@@ -185,10 +213,17 @@ def test_a_task_without_a_decay_is_read_off_its_curve_after_too(capsys):
         (["--max-memory", "3"], "--max-memory"),
         (["--max-memory", "-3GB"], "--max-memory"),
         (["--max-loss", "0"], "positive nats"),
-        (["--teacher", "llama-3.2-1b"], "a teacher is the larger one"),
+        (["--teacher", "llama-3.2-1b"], "a teacher is no smaller"),
         (["--accuracy", "piqa=1.7"], "write TASK=SHARE"),
         (["--accuracy", "piqaa=0.7"], "nearest is 'piqa'"),
         (["--accuracy", "piqa=0.2"], "from 0.5, a guess, to 1"),
+        (["--accuracy", "piqa=0.7", "--accuracy", "piqa=0.8"], "piqa is given twice"),
+        (["--accuracy", "piqa=0.7", "--task", "piqa"], "given already; keep one"),
+        (["--loss", "nan"], "--loss: read nan; write nats above 0 and up to 11.8"),
+        (["--loss", "-1"], "--loss: read -1"),
+        (["--loss", "12"], "a guess among 128256 tokens"),
+        (["--tokens", "1"], "--tokens: read '1'; write a count such as 9T"),
+        (["--tokens", "1e40"], "--tokens: read '1e40'"),
         (["--task", "mmluu"], "nearest is 'mmlu'"),
         (["--utilisation", "2"], "a share lies in 0 to 1"),
         (["--tokens", "many"], "--tokens"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arch_space.library import load_model
+from arch_space.library import load_model, shipped_models
 from hardware_specs import load_device
 from roofline.cli import diffusion_report, run
 from roofline.diffusion.cost import generate
@@ -99,6 +99,9 @@ def test_a_model_that_does_not_fit_is_refused_with_the_nearest_that_does(capsys)
         (["--refresh", "4"], "no cache to refresh"),
         (["--cache", "dual", "--refresh", "0"], "at least 1 pass"),
         (["--pass-overhead", "fast"], "--pass-overhead"),
+        (["--pass-overhead", "3ms", "--ideal"], "give one"),
+        (["--acceptance", "0.5"], "--acceptance is of autoregressive"),
+        (["--draft-length", "3"], "--draft-length is of autoregressive"),
         (["--mask", "full"], "--mask is of autoregressive"),
         (["--law", "chinchilla"], "--law is of autoregressive"),
         (["--task", "all"], "--task is of autoregressive"),
@@ -115,6 +118,18 @@ def test_nonsense_is_one_sentence_and_exit_code_two(words, said, capsys):
     assert said in found.err
     assert found.err.count("\n") == 1
     assert not found.out
+
+
+def test_compare_of_all_models_leaves_out_those_that_look_back_only(capsys):
+    words = "compare --decode diffusion -m all -d h100-sxm --cache dual --weights int4"
+    assert run([*words.split(), "--json"]) == 0
+    named = {row["model"] for row in json.loads(capsys.readouterr().out)}
+    assert {"llada-8b", "dream-7b", "llama-3.1-8b"} <= named
+    assert not {"gemma-2-2b", "lfm2-350m", "nemotron-nano-9b-v2"} & named
+    assert run(words.split()) == 0
+    assert f"Left out: {len(shipped_models()) - len(named)} models" in capsys.readouterr().out
+    assert run(["compare", "--decode", "diffusion", "-m", "gemma-2-2b", "-d", "a100"]) == 2
+    assert "sliding windows" in capsys.readouterr().err
 
 
 def test_compare_refuses_what_is_of_the_laws(capsys):
