@@ -67,6 +67,7 @@ def placed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Several processors, and a front found by pruning."""
     return folder(
         tmp_path_factory.mktemp("placed") / "run", placement="prefill=gpu,decode=cpu",
+        formats={"weight_format": "q8_0"},
         method="pruned",
     )  # fmt: skip
 
