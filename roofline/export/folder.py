@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +39,7 @@ def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, fro
     import yaml
 
     refuse_filled(folder)
-    draft = folder.resolve().parent / f".{folder.resolve().name}.part"
-    shutil.rmtree(draft, ignore_errors=True)
+    whole = folder.resolve()
     texts = dict(files)
     texts["plan.md"] = plan_text(plan)
     data = plan.model_dump(mode="json", exclude_none=True)
@@ -48,18 +48,22 @@ def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, fro
     texts[plan.front] = front.table.to_csv(index=False)
     if plan.ladder:
         texts[LADDER] = ladder_text(plan)
+    draft = None
     try:
+        draft = Path(tempfile.mkdtemp(dir=whole.parent, prefix=f".{whole.name[:40]}."))
+        draft.chmod(0o755)
         for name, text in texts.items():
             file = draft / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         if folder.exists():
             folder.rmdir()
-        draft.rename(folder.resolve())
+        draft.rename(whole)
     except OSError as refused:
         raise SpecError(f"--out: cannot write {folder}: {refused.strerror}") from None
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def ladder_text(plan: Plan) -> str:

@@ -167,7 +167,9 @@ def make_plan(
         cluster=cluster,
         memory=Memory.of(arch, sequence, cluster),
         expected={
-            name: _ends(row, column) for name, column in _UNITS.items() if column in row.index
+            name: _ends(row, column)
+            for name, column in _UNITS.items()
+            if column in row.index and np.isfinite(row[column])
         },
         **_target(front),
         ladder=tuple(rungs),

@@ -79,11 +79,15 @@ def _updated(law: Law, values: list[Array], measured: Array) -> Refit:
     covariance[size, size] = LEVEL_SD**2
     ends = np.array([specs[name].bounds for name in names])
 
+    def inside(points: Array) -> Array:
+        """Coefficients at points of the scales, (..., coefficients), within their bounds."""
+        values = np.where(logs, np.exp(np.where(logs, points[..., :size], 0.0)), points[..., :size])
+        return np.asarray(np.clip(values, ends[:, 0], ends[:, 1]))
+
     def given(points: Array) -> Law:
         """The law at points (..., coefficients), each coefficient (..., 1)."""
-        inside = np.where(logs, np.exp(np.where(logs, points[..., :size], 0.0)), points[..., :size])
-        inside = np.clip(inside, ends[:, 0], ends[:, 1])
-        return law.with_coefficients({n: inside[..., i, None] for i, n in enumerate(names)})
+        values = inside(points)
+        return law.with_coefficients({n: values[..., i, None] for i, n in enumerate(names)})
 
     def predicted(points: Array) -> Array:
         return np.log(np.asarray(given(points).at(*values))) + points[..., size, None]
@@ -107,8 +111,8 @@ def _updated(law: Law, values: list[Array], measured: Array) -> Refit:
             break
     posterior = covariance - gain @ slopes @ covariance
     fitted = np.exp(predicted(point[None])[0])
-    found = given(point)
-    law_now = law.with_coefficients({n: float(getattr(found, n)[..., 0]) for n in names})
+    after = inside(point).tolist()
+    law_now = law.with_coefficients(dict(zip(names, after, strict=True)))
     random = np.random.default_rng(0)
 
     def drawn(middle: Array, around: Array) -> Drawn:
@@ -130,7 +134,7 @@ def _updated(law: Law, values: list[Array], measured: Array) -> Refit:
         said=(
             f"Refitted by {len(target)} runs: all losses {np.expm1(point[size]):+.1%}; of the "
             f"coefficients {names[most]} moved most, from {plain[most]:.4g} to "
-            f"{getattr(law_now, names[most]):.4g} ({shift[most]:+.1f} of its sd)."
+            f"{after[most]:.4g} ({shift[most]:+.1f} of its sd)."
         ),
     )
 

@@ -42,6 +42,16 @@ class Training:
         return self.sequence * self.batch * self.steps
 
     @property
+    def node(self) -> int:
+        """Devices of one computer: at most eight, alike on all."""
+        return max(n for n in range(1, 9) if self.gpus % n == 0)
+
+    @property
+    def nodes(self) -> int:
+        """Computers."""
+        return self.gpus // self.node
+
+    @property
     def each(self) -> int:
         """Sequences of a step that one rank reads; at least one."""
         return max(1, self.batch // self.gpus)

@@ -95,8 +95,8 @@ def files(arch: Architectures, run: Training) -> dict[str, str]:
             "class_path": "torch.optim.AdamW",
             "init_args": {"lr": run.learning_rate, "weight_decay": 0.1, "betas": [0.9, 0.95]},
         },
-        "devices": min(run.gpus, 8),
-        "num_nodes": max(1, -(-run.gpus // 8)),
+        "devices": run.node,
+        "num_nodes": run.nodes,
     }
     return {
         "model_config.yaml": yaml.safe_dump(said, sort_keys=False),

@@ -106,11 +106,10 @@ def files(arch: Architectures, run: Training) -> dict[str, str]:
     words = arguments(arch, run)
     starts = [i for i, word in enumerate(words) if word.startswith("--")]
     lines = [shlex.join(words[a:b]) for a, b in zip(starts, [*starts[1:], len(words)], strict=True)]
-    nodes = max(1, -(-run.gpus // 8))
     script = (
         "#!/bin/sh\n"
         "# In a checkout of Megatron-LM: sh train.sh --data-path ... --tokenizer-type ...\n"
-        f"torchrun --nnodes {nodes} --nproc-per-node {min(run.gpus, 8)} pretrain_gpt.py \\\n  "
+        f"torchrun --nnodes {run.nodes} --nproc-per-node {run.node} pretrain_gpt.py \\\n  "
         + " \\\n  ".join(lines)
         + ' \\\n  "$@"\n'
     )

@@ -124,6 +124,21 @@ def test_the_refit_is_the_most_likely_one():
     assert cost(point) < cost(np.zeros(len(point)))
 
 
+@pytest.mark.parametrize("name", ["olmo-ladder", "gadre-c4", "gemstones-refit"])
+def test_laws_of_every_kind_of_errors_refit(front, name):
+    """Replicates of a bootstrap in place of a covariance, and formulas of one's own."""
+    law = load_law(name)
+    arch = front.architectures()[[0, 20, 60]]
+    tokens = np.array([1e10, 2e10, 3e10])
+    at = [[variable(v, arch[i], tokens[i])[0] for i in range(3)] for v in law.variables]
+    expected = law.at(*map(np.array, at))
+    found = refit(law, arch, tokens, 1.05 * expected)
+    # From the law towards what was measured, and never past it.
+    assert (found.fitted > expected).all()
+    assert (found.fitted < 1.05 * expected * 1.01).all()
+    assert found.draws is not None
+
+
 def test_a_law_without_errors_gets_its_level(front):
     """Chinchilla states none: its e, the same for all runs, takes up a shift of all losses."""
     law = load_law("chinchilla")
