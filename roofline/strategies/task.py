@@ -20,6 +20,8 @@ class Report(Spec):
     """Share of the questions answered right."""
     source: str
     date: str
+    checked: bool = True
+    """Whether the number was held against its source or a copy of it; a plan says where not."""
 
 
 class Task(Spec):
