@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import yaml
 
 from arch_space.library import decodes_by_diffusion, load_model, load_models
 from hardware_specs import load_device
@@ -300,3 +301,12 @@ def test_reports_are_those_of_their_source(task, model, source, published) -> No
     found = [each for each in load_task(task).models[model] if source in each.source]
     assert [each.pass_at_1 for each in found] == [published]
     assert found[0].checked
+
+
+@pytest.mark.parametrize("field", ["alpha", "concentration"])
+def test_a_task_beyond_what_a_beta_can_hold_is_refused(field, tmp_path) -> None:
+    """Of an alpha of 1e300 every success is one half to a float: no accuracy can come of it."""
+    kept = MATH.model_dump(mode="json", exclude={"models"}) | {field: 1e300}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(kept))
+    with pytest.raises(SpecError, match=f"{field}: read 1e"):
+        load_task(tmp_path / "mine.yaml")
