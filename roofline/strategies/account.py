@@ -11,6 +11,7 @@ from spec_files import format_quantity
 
 if TYPE_CHECKING:
     from roofline.strategies.plan import Pick, Plan
+    from roofline.strategies.task import Task
 
 BIN_NAMES = ("all", "easiest", "easy", "middle", "hard", "hardest")
 
@@ -65,6 +66,7 @@ def assumptions(plan: Plan) -> list[str]:
         f"difficulty of {task.name}: alpha {task.alpha:g}, c {task.concentration:g}, "
         f"{task.wrong_answers} wrong answers ({task.difficulty_source})"
     )
+    said += _unchecked(task, {str(plan.options.models[r]) for r, _ in picks})
     said.append(f"lengths: prompt {task.prompt}, answer {task.answer} ({task.lengths_source})")
     for name in judges:
         judge = plan.options.judges[name]
@@ -73,6 +75,16 @@ def assumptions(plan: Plan) -> list[str]:
             "is not in the intervals"
         )
     return said
+
+
+def _unchecked(task: Task, models: set[str]) -> list[str]:
+    """Say which published numbers of these models nobody has held against their source."""
+    return [
+        f"pass@1 of {name}, {report.pass_at_1:.1%} ({report.source}), is unconfirmed"
+        for name in sorted(models & task.models.keys())
+        for report in task.models[name]
+        if not report.checked
+    ]
 
 
 def short(plan: Plan, pick: Pick | None) -> str:

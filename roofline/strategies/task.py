@@ -20,6 +20,8 @@ class Report(Spec):
     """Share of the questions answered right."""
     source: str
     date: str
+    checked: bool = True
+    """Whether the number was held against its source or a copy of it; a plan says where not."""
 
 
 class Task(Spec):
@@ -38,9 +40,9 @@ class Task(Spec):
     2408.03314."""
     questions: int = Field(ge=1)
     """How many the benchmark has."""
-    alpha: float = Field(gt=0)
+    alpha: float = Field(gt=0, le=1e6)
     """Of the Beta of success; on one task models differ in beta."""
-    concentration: float = Field(default=CONCENTRATION, gt=0)
+    concentration: float = Field(default=CONCENTRATION, gt=0, le=1e4)
     """c of the Dirichlet over wrong answers."""
     wrong_answers: int = Field(default=WRONG_ANSWERS, ge=1, le=1000)
     """V, wrong answers that a question offers."""

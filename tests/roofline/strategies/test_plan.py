@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import yaml
 
 from arch_space.library import decodes_by_diffusion, load_model, load_models
 from hardware_specs import load_device
@@ -274,3 +275,38 @@ def test_a_full_plan_is_quick() -> None:
     assert found.options.samples.max() == 64
     assert found.options.count > 30_000
     assert process_time() - begun < 5.0
+
+
+def test_numbers_that_nobody_confirmed_are_said_to_be() -> None:
+    """HumanEval of Phi-4-mini is unconfirmed, of Qwen2.5-1.5B it was read in the report."""
+    task = load_task("humaneval")
+    for name, unconfirmed in (("phi-4-mini", 1), ("qwen2.5-1.5b", 0)):
+        said = account.assumptions(plan(PHONE, task, load_models([name]), ["int8"], {}, most=4))
+        found = [line for line in said if line.endswith("is unconfirmed")]
+        assert len(found) == unconfirmed
+        assert all(line.startswith("pass@1 of phi-4-mini, 74.4%") for line in found)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "source", "published"),
+    [
+        ("math", "qwen2.5-0.5b", "2412.15115", 0.344),  # table 10
+        ("math", "qwen2.5-1.5b", "2412.15115", 0.552),
+        ("math", "llama-3.2-3b", "Llama 3.2 model card", 0.473),
+        ("humaneval", "phi-3.5-mini", "Phi-3.5-mini model card", 0.628),
+        ("mmlu", "qwen2.5-72b", "2412.15115", 0.861),  # table 2
+    ],
+)
+def test_reports_are_those_of_their_source(task, model, source, published) -> None:
+    found = [each for each in load_task(task).models[model] if source in each.source]
+    assert [each.pass_at_1 for each in found] == [published]
+    assert found[0].checked
+
+
+@pytest.mark.parametrize("field", ["alpha", "concentration"])
+def test_a_task_beyond_what_a_beta_can_hold_is_refused(field, tmp_path) -> None:
+    """Of an alpha of 1e300 every success is one half to a float: no accuracy can come of it."""
+    kept = MATH.model_dump(mode="json", exclude={"models"}) | {field: 1e300}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(kept))
+    with pytest.raises(SpecError, match=f"{field}: read 1e"):
+        load_task(tmp_path / "mine.yaml")
