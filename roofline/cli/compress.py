@@ -334,7 +334,9 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
             [
                 row["recipe"],
                 mark or marks.get(row["recipe"], ""),
-                f"{row['nats']:.4f} ({row['nats_low']:.4f} to {row['nats_high']:.4f})",
+                "{} ({} to {})".format(
+                    *(_nats(row[f"nats{end}"]) for end in ("", "_low", "_high"))
+                ),
                 show.size(row["weight_bytes"]),
                 show.size(row["memory_bytes"]),
                 show.seconds(row["tpot"]),
@@ -378,6 +380,11 @@ def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) 
         show.note(f"Laws of few bits for the chosen, beside what GPTQ's tables measured: {each}.")
     for note in answer["chosen"]["notes"]:
         show.note(f"Of the chosen: {note}.")
+
+
+def _nats(value: float) -> str:
+    """Write nats to the digits that tables resolve, without the sign of a zero."""
+    return f"{round(value, 4) + 0.0:.4f}"
 
 
 def _task(row: dict[str, Any], name: str) -> str:

@@ -58,7 +58,7 @@ def count(text: str, what: str) -> float:
         found = float(text[:-1] if scale != 1.0 else text) * scale
     except ValueError:
         found = -1.0
-    if not 0 < found < 1e18:
+    if not 1 <= found < 1e18:
         raise SpecError(f"{what}: read {text!r}; write a positive count such as 1.2M or 4B")
     return found
 

@@ -98,6 +98,7 @@ NONSENSE = {
     "lora:0": "rank: read 0: .* greater than or equal to 1",
     "distil:llama-3.1-70b:lots": "write a positive count such as 1.2M",
     "prune:wanda:3:7": "no published loss of the pattern '3:7'; known: 0.5, 4:8, 2:4",
+    "distil:llama-3.1-70b:0.5": "tokens: read '0.5'",
     "prune": "step 'prune' says too little; write e.g. 'prune:wanda:2:4'",
     "prune:wanda": "step 'prune:wanda' says too little",
     "distil": "step 'distil' says too little; write e.g. 'distil:llama-3.1-70b",

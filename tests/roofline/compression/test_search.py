@@ -147,6 +147,13 @@ def test_json_folder_and_recipe_agree(capsys, tmp_path):
     assert "nothing is overwritten" in capsys.readouterr().err
 
 
+def test_a_zero_has_no_sign(capsys):
+    words = ["compress", "-m", "llama-3.2-3b", "-d", "a100", "--recipe"]
+    printed = roofline(capsys, *words, "distil:llama-3.1-70b,lora")
+    assert "0.0000" in printed
+    assert "-0.0000" not in printed
+
+
 def test_a_recipe_that_breaks_a_limit_says_which(capsys):
     words = ["compress", "-m", "llama-3.2-3b", "-d", "phone", "--recipe", "none"]
     assert "Yours, none, breaks a limit: the device's memory." in roofline(capsys, *words)
