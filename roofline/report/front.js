@@ -101,7 +101,7 @@ function paintOf(some, all, bar) {
   const ends = [Math.min(...known), Math.max(...known)];
   const at = axis.log ? ticks(ends).map(Math.log10).filter((tick) => tick >= ends[0] && tick <= ends[1]) : undefined;
   return {
-    color: values(some), cmin: ends[0], cmax: ends[1], colorscale: "Viridis", showscale: bar,
+    color: values(some), cmin: ends[0], cmax: ends[1], colorscale: isDark() ? [[0, "#7f8ff0"], [0.5, "#2fc79a"], [1, "#fde725"]] : "Viridis", showscale: bar,
     colorbar: {
       title: { text: `${axis.title} (${axis.unit})`, side: "right" }, thickness: 12, outlinewidth: 0,
       ...(at?.length > 1 ? { tickvals: at, ticktext: at.map((tick) => digits(10 ** tick)) } : {}),

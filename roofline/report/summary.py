@@ -189,7 +189,8 @@ def _change(shown: Axis, before: pd.Series, after: pd.Series) -> str:
     old, new = float(before[shown.column]), float(after[shown.column])
     if shown.unit == NATS:
         return f"loss {new - old:+.3g} {NATS}"
-    return f"{shown.title.lower()} {new / old - 1:+.1%}"
+    change = new / old - 1
+    return f"{shown.title.lower()} " + (f"{change:+.1%}" if abs(change) >= 5e-4 else "the same")
 
 
 def _basis(run: SweepRun) -> tuple[str, bool]:
