@@ -41,6 +41,36 @@ class Fitted:
     used: dict[str, int]
     left_out: Counter[str]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the fitted figures, one row each: value, low and high (90 %), in SI units."""
+        import pandas as pd
+
+        rows = [
+            {
+                "processor": path[1],
+                "quantity": " ".join(map(str, path[2:])),
+                "value": figure.value,
+                "low": figure.low,
+                "high": figure.high,
+            }
+            for path, figure in self.device.figures()
+            if figure.source == "calibration"
+        ]
+        return pd.DataFrame(rows, columns=["processor", "quantity", "value", "low", "high"])
+
+    def _repr_html_(self) -> str:
+        from roofline.html_table import html_table
+
+        said = [
+            [" ".join(map(str, path[1:])), *str(figure).rpartition(" (")[:1], figure.basis]
+            for path, figure in self.device.figures()
+            if figure.source == "calibration"
+        ]
+        notes = [f"{count} rows of {key} fitted." for key, count in self.used.items()]
+        notes += [f"{count} rows left out: {why}" for why, count in self.left_out.most_common()]
+        title = f"{self.device.title}, fitted"
+        return html_table(["number", "value", "basis"], said, title, notes)
+
 
 def fit_device(device: Device, rows: pd.DataFrame) -> Fitted:
     """Fit a device's efficiencies to rows of it, with all published rows as their background.

@@ -14,6 +14,7 @@ from roofline.codesign.hardware import SAID
 from roofline.codesign.inverse import Answer, Need, say
 from roofline.codesign.library import Found, library_table
 from roofline.codesign.margins import UNITS, Margin, margins
+from roofline.html_table import html_table
 from roofline.report.points import brief
 from spec_files import format_quantity
 
@@ -199,6 +200,33 @@ def to_dict(
     if grid:
         said["hardware"] = _records(answer.hardware)
     return _plain(said)
+
+
+def answer_html(answer: Answer) -> str:
+    """Return the needs as a notebook shows them, with what one more of each is worth."""
+    rows = []
+    for need in (*answer.needs, *answer.own_needs):
+        said = need_row(answer, need)
+        factor = f"{said['times_template']:.3g} ×"
+        rows.append([NEED_TITLES[need.what], say_need(need), factor, said["candidate"]])
+    title = (
+        f"Least hardware like {answer.template.device.title} for a loss of {answer.loss:.4f} with "
+        f"{say_limits(answer.question.values())}"
+    )
+    heads = ["least", "needed", "of the template", "by"]
+    return html_table(heads, rows, title, sentences(answer))
+
+
+def fleet_html(answer: FleetAnswer) -> str:
+    """Return a fleet's choices as a notebook shows them."""
+    names = [device.name for device in answer.question.devices]
+    rows = [
+        [name, f"{choice.loss:.4f}", *(f"{choice.shares[device]:.0%}" for device in names)]
+        for name, choice in answer.choices.items()
+    ]
+    heads = ["choice", "loss", *(f"limit of {name}" for name in names)]
+    title = f"One architecture for {len(names)} devices"
+    return html_table(heads, rows, title, fleet_sentences(answer))
 
 
 def fleet_sentences(answer: FleetAnswer) -> list[str]:
