@@ -142,15 +142,22 @@ def strategy_for(
     return plan(_device(device), asked, table, list(weights), limits, **inputs)
 
 
-def calibrate(device: str | Path | Device, rows: str | Path | pd.DataFrame) -> Fitted:
-    """Fit a device's efficiencies to measurements of it: a file, or a table of such rows."""
+def calibrate(
+    device: str | Path | Device,
+    rows: str | Path | pd.DataFrame,
+    background: pd.DataFrame | None = None,
+) -> Fitted:
+    """Fit a device's efficiencies to measurements of it: a file, or a table of such rows.
+
+    background: the published rows that stand behind them, by default all (minutes on one core).
+    """
     from roofline.calibration.profile import fit_device
     from roofline.calibration.validation import read_file
 
     profile = _device(device)
     if isinstance(rows, str | Path):
         rows = read_file(rows, {"device": profile.title}).rows
-    return fit_device(profile, rows)
+    return fit_device(profile, rows, background)
 
 
 def roofline_of(

@@ -18,7 +18,7 @@ def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def test_all_are_there() -> None:
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"0{i}" for i in range(1, 4)]
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"0{i}" for i in range(1, 8)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

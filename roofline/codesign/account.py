@@ -14,6 +14,7 @@ from roofline.codesign.hardware import SAID
 from roofline.codesign.inverse import Answer, Need, say
 from roofline.codesign.library import Found, library_table
 from roofline.codesign.margins import UNITS, Margin, margins
+from roofline.codesign.survey import NEEDS
 from roofline.html_table import html_table
 from roofline.report.points import brief
 from spec_files import format_quantity
@@ -205,10 +206,15 @@ def to_dict(
 def answer_html(answer: Answer) -> str:
     """Return the needs as a notebook shows them, with what one more of each is worth."""
     rows = []
-    for need in (*answer.needs, *answer.own_needs):
-        said = need_row(answer, need)
-        factor = f"{said['times_template']:.3g} ×"
-        rows.append([NEED_TITLES[need.what], say_need(need), factor, said["candidate"]])
+    for needs in (answer.needs, answer.own_needs) if answer.own is not None else (answer.needs,):
+        known = {need.what: need for need in needs}
+        for kind, title in NEED_TITLES.items():
+            if kind in known:
+                said = need_row(answer, known[kind])
+                factor = f"{said['times_template']:.3g} ×"
+                rows.append([title, say_need(known[kind]), factor, said["candidate"]])
+            elif kind in NEEDS:
+                rows.append([title, "no amount is enough", "", ""])
     title = (
         f"Least hardware like {answer.template.device.title} for a loss of {answer.loss:.4f} with "
         f"{say_limits(answer.question.values())}"
