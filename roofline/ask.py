@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spec_files import SpecError, did_you_mean, parse_quantity, within
+from spec_files import SpecError, did_you_mean, parse_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,10 +135,11 @@ def strategy_for(
         if name not in DIMENSIONS:
             hint = did_you_mean(PREFIX + name, [PREFIX + known for known in DIMENSIONS])
             raise SpecError(f"a plan knows no limit {PREFIX}{name}{hint}")
-        with within(PREFIX + name):
-            limits[name] = (
-                parse_quantity(given, DIMENSIONS[name]) if isinstance(given, str) else float(given)
-            )
+        try:
+            kind = DIMENSIONS[name]
+            limits[name] = parse_quantity(given, kind) if isinstance(given, str) else float(given)
+        except SpecError as error:
+            raise SpecError(f"{PREFIX}{name}: {error}") from None
     return plan(_device(device), asked, table, list(weights), limits, **inputs)
 
 

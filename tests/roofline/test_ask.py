@@ -49,6 +49,18 @@ def test_bad_input_is_one_sentence(call, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_limit_without_a_unit_is_in_si() -> None:
+    asked = {"task": "math", "models": ["qwen2.5-0.5b"], "weights": ["int8"], "most": 4}
+    seconds = roofline.strategy_for("phone", max_latency=10, **asked)
+    assert seconds.to_frame().equals(
+        roofline.strategy_for("phone", max_latency="10s", **asked).to_frame()
+    )
+    everything = seconds.options.to_frame()
+    assert len(everything) <= seconds.options.count
+    best = everything[everything["latency_s"] <= 10]["accuracy"].max()
+    assert seconds.to_frame()["accuracy"].max() == best
+
+
 def test_every_public_name_is_there() -> None:
     for name in roofline.__all__:
         assert getattr(roofline, name) is not None
