@@ -13,12 +13,21 @@ _HOMES = {
     "Estimate": "roofline.engine",
     "SpecError": "spec_files",
     "Workload": "roofline.workload",
+    "calibrate": "roofline.ask",
     "estimate": "roofline.engine",
+    "explore": "roofline.pictures",
+    "fit": "roofline.fitting",
+    "hardware_for": "roofline.ask",
     "load_device": "hardware_specs",
     "load_law": "roofline.laws",
     "load_model": "arch_space.library",
     "load_models": "arch_space.library",
     "load_space": "arch_space.spaces",
+    "plot": "roofline.pictures",
+    "predict": "roofline.laws",
+    "roofline_of": "roofline.ask",
+    "strategy_for": "roofline.ask",
+    "sweep": "roofline.ask",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -29,3 +38,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'roofline' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Name what completion should offer, loaded or not."""
+    return sorted({*globals(), *_HOMES})

@@ -18,7 +18,7 @@ from roofline.calibration.gates import gate, passed
 from roofline.efficiency.calibrated import calibrated
 from roofline.efficiency.effects import Effects, shipped_effects
 from roofline.efficiency.form import FORM
-from spec_files import SpecError
+from spec_files import SpecError, format_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,9 +41,53 @@ class Fitted:
     used: dict[str, int]
     left_out: Counter[str]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the fitted figures, one row each: value, low and high (90 %), in SI units."""
+        import pandas as pd
 
-def fit_device(device: Device, rows: pd.DataFrame) -> Fitted:
-    """Fit a device's efficiencies to rows of it, with all published rows as their background.
+        rows = [
+            {
+                "processor": path[1],
+                "quantity": " ".join(map(str, path[2:])),
+                "value": figure.value,
+                "low": figure.low,
+                "high": figure.high,
+            }
+            for path, figure in self.device.figures()
+            if figure.source == "calibration"
+        ]
+        return pd.DataFrame(rows, columns=["processor", "quantity", "value", "low", "high"])
+
+    def _repr_html_(self) -> str:
+        from roofline.html_table import html_table
+
+        def end(value: float | None, dimension: str) -> str:
+            return "" if value is None else format_quantity(value, dimension)
+
+        said = [
+            [
+                " ".join(map(str, path[1:])),
+                format_quantity(each.value, each.dimension),
+                end(each.low, each.dimension),
+                end(each.high, each.dimension),
+            ]
+            for path, each in self.device.figures()
+            if each.source == "calibration" and not any(str(p).endswith("_in") for p in path)
+        ]
+        notes = [f"{count} rows of {key} fitted." for key, count in self.used.items()]
+        notes += [f"{count} rows left out: {why}" for why, count in self.left_out.most_common()]
+        title = f"{self.device.title}, fitted"
+        notes.append("Empty ends: no interval is known. to_frame() has each number format too.")
+        return html_table(["number", "value", "low", "high"], said, title, notes)
+
+
+def fit_device(
+    device: Device, rows: pd.DataFrame, background: pd.DataFrame | None = None
+) -> Fitted:
+    """Fit a device's efficiencies to rows of it, with published rows as their background.
+
+    background: some of the published rows, by default all; fewer are quicker, and tell less of
+    what the device's own rows do not settle.
 
     Each processor is fitted under the runtime that most of its rows were made with. What the rows
     do not settle stays at what the device's family and class show; `not_fitted` names it.
@@ -54,7 +98,7 @@ def fit_device(device: Device, rows: pd.DataFrame) -> Fitted:
     _check(device, rows)
     plain = _data_sheet(device)
     own = rows.assign(device_key=device.name)
-    published = load_rows()
+    published = load_rows() if background is None else background
     table = pd.concat([published, own], ignore_index=True)
     # The device's own rows, wherever they are: published ones of this name, and the given ones.
     cases = read_cases(table, {device.name: plain})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from roofline.ask import FORMATS
 from roofline.cli import options
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from roofline.strategies.verifier import Verifier
 
 strategies = typer.Typer(invoke_without_command=True)
-
-FORMATS = ("fp16", "int8", "int4-g128", "q4_k_m")
 
 
 def _most(what: str, example: str, metavar: str) -> typer.models.OptionInfo:

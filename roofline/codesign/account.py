@@ -14,6 +14,8 @@ from roofline.codesign.hardware import SAID
 from roofline.codesign.inverse import Answer, Need, say
 from roofline.codesign.library import Found, library_table
 from roofline.codesign.margins import UNITS, Margin, margins
+from roofline.codesign.survey import NEEDS
+from roofline.html_table import html_table
 from roofline.report.points import brief
 from spec_files import format_quantity
 
@@ -199,6 +201,38 @@ def to_dict(
     if grid:
         said["hardware"] = _records(answer.hardware)
     return _plain(said)
+
+
+def answer_html(answer: Answer) -> str:
+    """Return the needs as a notebook shows them, with what one more of each is worth."""
+    rows = []
+    for needs in (answer.needs, answer.own_needs) if answer.own is not None else (answer.needs,):
+        known = {need.what: need for need in needs}
+        for kind, title in NEED_TITLES.items():
+            if kind in known:
+                said = need_row(answer, known[kind])
+                factor = f"{said['times_template']:.3g} ×"
+                rows.append([title, say_need(known[kind]), factor, said["candidate"]])
+            elif kind in NEEDS:
+                rows.append([title, "no amount is enough", "", ""])
+    title = (
+        f"Least hardware like {answer.template.device.title} for a loss of {answer.loss:.4f} with "
+        f"{say_limits(answer.question.values())}"
+    )
+    heads = ["least", "needed", "of the template", "by"]
+    return html_table(heads, rows, title, sentences(answer))
+
+
+def fleet_html(answer: FleetAnswer) -> str:
+    """Return a fleet's choices as a notebook shows them."""
+    names = [device.name for device in answer.question.devices]
+    rows = [
+        [name, f"{choice.loss:.4f}", *(f"{choice.shares[device]:.0%}" for device in names)]
+        for name, choice in answer.choices.items()
+    ]
+    heads = ["choice", "loss", *(f"limit of {name}" for name in names)]
+    title = f"One architecture for {len(names)} devices"
+    return html_table(heads, rows, title, fleet_sentences(answer))
 
 
 def fleet_sentences(answer: FleetAnswer) -> list[str]:

@@ -104,7 +104,12 @@ class FleetAnswer:
         """The architectures of the choices, in order."""
         return self.question.space.at(np.array([choice.index for choice in self.choices.values()]))
 
-    def table(self) -> pd.DataFrame:
+    def _repr_html_(self) -> str:
+        from roofline.codesign.account import fleet_html
+
+        return fleet_html(self)
+
+    def to_frame(self) -> pd.DataFrame:
         """Every choice on every device, a row each, with intervals and the architecture."""
         import pandas as pd
 

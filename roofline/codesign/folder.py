@@ -79,7 +79,7 @@ def write_fleet(answer: FleetAnswer, path: Path) -> list[str]:
         said = fleet_dict(answer)
         _text(folder / QUESTION, answer.question.to_yaml())
         if answer.choices:
-            answer.table().to_csv(folder / "fleet.csv", index=False, float_format="%.10g")
+            answer.to_frame().to_csv(folder / "fleet.csv", index=False, float_format="%.10g")
             _figure(fleet_figure(answer), folder / "fleet.png")
         said["sentences"] = fleet_sentences(answer)
         _text(folder / "codesign.json", json.dumps(said, indent=2) + "\n")

@@ -85,6 +85,19 @@ class Answer:
             for name in ("prefill", "decode", "energy")
         }
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the needs, a row each in SI units; `hardware` is the table of the whole grid."""
+        import pandas as pd
+
+        from roofline.codesign.account import need_row
+
+        return pd.DataFrame([need_row(self, need) for need in (*self.needs, *self.own_needs)])
+
+    def _repr_html_(self) -> str:
+        from roofline.codesign.account import answer_html
+
+        return answer_html(self)
+
     @cached_property
     def needs(self) -> list[Need]:
         """What the best candidates need, by kind; a kind that nothing meets is left out."""

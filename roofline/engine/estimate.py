@@ -159,7 +159,9 @@ class Estimate:
         return pd.DataFrame(data)
 
     def _repr_html_(self) -> str:
-        return str(self.to_frame()._repr_html_())
+        from roofline.engine.shown import estimate_html
+
+        return estimate_html(self)
 
 
 @dataclass(frozen=True, eq=False)

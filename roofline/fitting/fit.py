@@ -92,6 +92,19 @@ class Fit:
         values = [runs.numbers(name) for name in self.law.variables]
         return np.broadcast_to(np.asarray(self.law.at(*values), dtype=float), (len(runs),))
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return a DataFrame of one row a coefficient: value, 95 % interval, whether told, why."""
+        import pandas as pd
+
+        rows = [vars(each) | {"told": each.told} for each in self.coefficients]
+        return pd.DataFrame(rows).set_index("name")
+
+    def _repr_html_(self) -> str:
+        from roofline.fitting.report import COEFFICIENTS, coefficient_rows, sentences
+        from roofline.html_table import html_table
+
+        return html_table(COEFFICIENTS, coefficient_rows(self), self.law.form, sentences(self))
+
     def __getitem__(self, name: str) -> Fitted:
         for each in self.coefficients:
             if each.name == name:

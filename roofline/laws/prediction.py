@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from arch_space.architectures import FORMAT_COLUMNS, Architectures, columns
 from roofline.laws.law import Array, Interval, Law, Limit, inside, reasons
 from roofline.laws.penalties import Penalty, limits, penalty
 from spec_files import SpecError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK = 32_768
 """Candidates predicted at once: the columns of a chunk stay in a core's cache."""
@@ -41,6 +44,31 @@ class Loss:
 
     def __len__(self) -> int:
         return len(self.loss)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a DataFrame of N rows: loss, penalty, sd and in_range."""
+        import pandas as pd
+
+        arrays = np.broadcast_arrays(*(getattr(self, name) for name in ARRAYS))
+        return pd.DataFrame(dict(zip(ARRAYS, arrays, strict=True)))
+
+    def _repr_html_(self) -> str:
+        from roofline.html_table import html_table, spread_rows
+
+        frame = self.to_frame()
+        shown = frame.iloc[spread_rows(len(frame))]
+        rows = [
+            [
+                str(i),
+                f"{row.loss:.4f}",
+                f"{row.penalty:.4f}",
+                "–" if row.sd != row.sd else f"{row.sd:.4f}",
+                "yes" if row.in_range else "no",
+            ]
+            for i, row in zip(shown.index, shown.itertuples(), strict=True)
+        ]
+        heads = ["candidate", f"loss ({self.law.unit})", "of formats", "sd", "within its data"]
+        return html_table(heads, rows, title=self.law.title)
 
 
 @dataclass(frozen=True, eq=False)

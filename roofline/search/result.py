@@ -106,3 +106,17 @@ class SearchResult:
 
         said = pd.DataFrame({"index": self.indices, **self.quantities})
         return pd.concat([said, self.architectures.to_frame()], axis=1)
+
+    def _repr_html_(self) -> str:
+        from roofline.html_table import html_table, spread_rows
+
+        frame = self.to_frame()
+        shape = [n for n in ("layers", "width", "ffn_width", "weight_format") if n in frame]
+        shown = spread_rows(len(self))
+        rows = [
+            [str(i), *(f"{x:.4g}" for x in self.points[i]), *(str(frame.at[i, n]) for n in shape)]
+            for i in shown
+        ]
+        title = f"{len(self):,} on the front, {len(shown)} shown; {self.method}"
+        note = f"{self.evaluated:,} of {self.valid:,} candidates judged. Objectives in SI units."
+        return html_table(["member", *self.objectives, *shape], rows, title, [note])

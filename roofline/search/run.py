@@ -151,5 +151,11 @@ class SweepRun:
             "points": json.loads(self.front.to_json(orient="records", double_precision=15)),
         }
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the front: a DataFrame of one row a member, in SI units."""
+        return self.front
+
     def _repr_html_(self) -> str:
-        return str(self.front._repr_html_())
+        from roofline.search.shown import run_html
+
+        return run_html(self)

@@ -249,7 +249,7 @@ def _phone(out: Path) -> str:
         verifiers=[each for each in judges if task.name in each.tasks],
     )  # fmt: skip
     front_figure(found).savefig(out / "phone-math.png", dpi=150)
-    found.frame().to_csv(out / "phone-math.csv", index=False)
+    found.to_frame().to_csv(out / "phone-math.csv", index=False)
     budgets = [
         (format_quantity(float(budget), "time"), account.short(found, picks[0]),
          f"{100 * found.value(picks[0], 'accuracy'):.1f}", account.costs(found, picks[0]))

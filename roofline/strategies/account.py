@@ -146,3 +146,26 @@ def bins_table(plan: Plan) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def plan_html(plan: Plan) -> str:
+    """Return the front as a notebook shows it, with what is best and what binds."""
+    from roofline.html_table import html_table, spread_rows
+
+    rows = []
+    for i in spread_rows(len(plan.front), [k for k, p in enumerate(plan.front) if p == plan.best]):
+        pick = plan.front[i]
+        row = plan.row(pick)
+        seen = (("latency_s", "time"), ("energy_j", "energy"), ("memory_bytes", "bytes"))
+        rows.append(
+            [
+                short(plan, pick),
+                f"{row['accuracy']:.1%}",
+                f"{row['accuracy_low']:.0%} to {row['accuracy_high']:.0%}",
+                *("–" if row[n] != row[n] else format_quantity(row[n], kind) for n, kind in seen),
+            ]
+        )
+    heads = ["option", "right", "(90 %)", "latency", "energy", "memory"]
+    under = f", {plan.runtime}" if plan.runtime else ""
+    title = f"{plan.task.title} on {plan.device.title}{under}: the front of {plan.axis}"
+    return html_table(heads, rows, title, sentences(plan))

@@ -39,7 +39,7 @@ def write_plan(plan: Plan, path: Path, more: dict[str, Any] | None = None) -> No
         text = yaml.safe_dump(said, sort_keys=False, allow_unicode=True)
         (path / "plan.yaml").write_text(text, encoding="utf-8")
         part = path / ".front.csv"
-        plan.frame().to_csv(part, index=False)
+        plan.to_frame().to_csv(part, index=False)
         part.rename(path / "front.csv")
     except OSError as refused:
         raise SpecError(f"--out: cannot write {path}: {refused.strerror}") from None

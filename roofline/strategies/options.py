@@ -19,6 +19,8 @@ from roofline.strategies.schedule import COST, Cost, Stage, cost
 from spec_files import SpecError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from arch_space.architectures import Architectures
     from hardware_specs import Device
     from roofline.strategies.strategy import Settings, Strategy
@@ -61,6 +63,28 @@ class Options:
     def count(self) -> int:
         """How many options there are."""
         return int(self.accuracy.size)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every option that its model can do, a row each, in SI units."""
+        import pandas as pd
+
+        r, t = np.nonzero(~np.isnan(self.cost.seconds))
+        return pd.DataFrame(
+            {
+                "model": self.models[r],
+                "weights": self.formats[r],
+                "strategy": self.strategy[t],
+                "verifier": self.verifier[t],
+                "samples": self.samples[t],
+                "waves": self.waves[t],
+                "accuracy": self.accuracy[r, t],
+                "accuracy_low": self.low[r, t],
+                "accuracy_high": self.high[r, t],
+                "latency_s": self.cost.seconds[r, t],
+                "energy_j": self.cost.joules[r, t],
+                "memory_bytes": self.cost.memory[r, t],
+            }
+        )
 
 
 def build_options(

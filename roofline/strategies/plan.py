@@ -115,11 +115,16 @@ class Plan:
         )
         return next(ends), next(ends)
 
-    def frame(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """Return the front as a table, one row an option, by cost."""
         import pandas as pd
 
         return pd.DataFrame([self.row(pick) for pick in self.front])
+
+    def _repr_html_(self) -> str:
+        from roofline.strategies.account import plan_html
+
+        return plan_html(self)
 
 
 def plan(

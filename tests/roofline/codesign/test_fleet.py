@@ -76,7 +76,7 @@ def test_what_sharing_costs(space) -> None:
         own = found.choices[name]
         assert nats == found.choices[WORST].loss - own.loss >= 0
         assert ratio == found.choices[WORST].shares[name] / own.shares[name]
-    table = found.table()
+    table = found.to_frame()
     assert len(table) == len(found.choices) * len(NAMES)
     row = table[(table["choice"] == WORST) & (table["device"] == "rpi5")].iloc[0]
     known = load_device("rpi5")
