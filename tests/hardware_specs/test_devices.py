@@ -299,7 +299,6 @@ def test_a_folder_does_not_hide_an_alias(tmp_path, monkeypatch):
         load_device("elsewhere")
 
 
-
 def test_names_with_underscores_and_local_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_device("jetson_agx_orin_64").name == "jetson-agx-orin-64"
