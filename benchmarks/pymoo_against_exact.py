@@ -4,8 +4,8 @@
         [--objectives loss,tpot] [--seeds 0,1,2,3,4] [--trials 2000] [--check] [--algorithms]
 
 First, ours with at most one percent of the evaluations that the exact front takes. Then ours,
-random search and Optuna's samplers at the same number of evaluations, which `--trials` holds down to
-what Optuna can do; Optuna is left out where it is not installed (pip install
+random search and Optuna's samplers at the same number of evaluations, which `--trials` holds
+down to what Optuna can do; Optuna is left out where it is not installed (pip install
 'roofline[bayesian]').
 Its trials choose ranks and categories as ours do, and are repaired by the same rules.
 With --check the exit status is 1 where a seed stays below 99.5 % or the others come out ahead.
