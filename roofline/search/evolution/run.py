@@ -18,7 +18,7 @@ from roofline.search.evolution.encoding import Encoding
 from roofline.search.evolution.genetic import Breeder
 from roofline.search.evolution.operators import around
 from roofline.search.evolution.start import first, shipped_references
-from roofline.search.evolution.state import Archive, Growth
+from roofline.search.evolution.state import Archive, Growth, contributions
 from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
 from spec_files import SpecError, did_you_mean
@@ -31,11 +31,11 @@ Progress = Callable[[int, int], None]
 ALGORITHMS = {"nsga2": "NSGA-II", "nsga3": "NSGA-III"}
 
 POPULATION = 200
-POLISH = 0.25
+POLISH = 0.5
 """Share of the evaluations that is kept for the walk along the front."""
 GENERATIONS = 40
 """Into which the evaluations are divided where there are too few for whole populations."""
-WALKERS = 4
+WALKERS = 16
 """Share of a population, one in so many, that a step of the walk starts from."""
 PATIENCE = 25
 """Generations' worth of evaluations after which the hypervolume must have grown."""
@@ -88,8 +88,8 @@ def evolve(
     The first generation is of corners of the space, of the candidates nearest to reference models
     (all shipped ones by default), and of random ones. Offspring that break a rule are moved to the
     nearest candidate; those evaluated before are bred again, so each evaluation is of a new
-    candidate. Once the hypervolume grows no more, or three quarters of the evaluations are spent,
-    the rest goes to neighbours of the front: points that differ from a member in one value. The run
+    candidate. Once the hypervolume grows no more, or half of the evaluations are spent, the rest
+    goes to neighbours of the front: points that differ from a member in one value. The run
     ends where none are left, where `patience` generations' worth of evaluations add no more than
     `tolerance` of the hypervolume, or with the evaluations. The front is that of all evaluated.
 
@@ -165,16 +165,22 @@ class _Run:
             self.phase = "done"
 
     def _walk(self) -> bool:
-        """Evaluate neighbours of members that were not walked from; False where all were."""
-        fresh = np.setdiff1d(self.archive.keys, self.walked)
+        """Evaluate neighbours of the members that add most to the hypervolume, once of each.
+
+        Where a front has gaps, those at their ends add most. False where all were walked from.
+        """
+        front = self.archive
+        fresh = np.flatnonzero(~np.isin(front.keys, self.walked))
         if not len(fresh):
             return False
-        from_here = self.rng.permutation(fresh)[: max(1, self.population // WALKERS)]
+        fresh = self.rng.permutation(fresh)
+        order = np.argsort(-contributions(front.points)[fresh], kind="stable")
+        from_here = front.keys[fresh[order[: max(1, self.population // WALKERS)]]]
         near = self.encoding.points(around(self.encoding, self.encoding.ranks(from_here)))
-        near = self.rng.permutation(near[self.archive.new(near)])[: self.left]
+        near = self.rng.permutation(near[front.new(near)])[: self.left]
         self.walked = np.concatenate([self.walked, from_here])
         if len(near):
-            self.archive.evaluate(near)
+            front.evaluate(near)
         return True
 
     def save(self, path: Path) -> None:

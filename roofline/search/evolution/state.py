@@ -13,6 +13,7 @@ from roofline.search.problem import Evaluation, Problem
 Array = np.ndarray
 
 _EXACT_VOLUME = 4  # objectives up to which the hypervolume is cheap enough to be worked out
+_CONTRIBUTIONS = 3  # objectives up to which what each member adds to it is
 _DIRECTIONS = 2**13  # along which it is otherwise approximated
 
 
@@ -99,6 +100,18 @@ def growth(before: Array | None, after: Array) -> float:
     reference = reference_point(after)
     whole = _volume(after, reference)
     return 1 - _volume(before, reference) / whole if whole else 0.0
+
+
+def contributions(points: Array) -> Array:
+    """Return what each member of a front alone adds to its hypervolume, (N,).
+
+    Nothing is told apart, for want of time, where there are more than three objectives.
+    """
+    if not 1 < points.shape[1] <= _CONTRIBUTIONS:
+        return np.zeros(len(points))
+    import moocore
+
+    return np.asarray(moocore.hv_contributions(points, ref=reference_point(points)))
 
 
 def _volume(points: Array, reference: Array) -> float:
