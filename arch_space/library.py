@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -35,6 +36,7 @@ from spec_files import (
 __all__ = [
     "ReferenceModel",
     "Source",
+    "decodes_by_diffusion",
     "load_model",
     "load_models",
     "reference_model",
@@ -78,6 +80,8 @@ class ReferenceModel(Spec):
     source: Source | None = None
     parameters: int | None = Field(None, ge=1)
     """Parameters of the published checkpoint, a tied embedding counted once."""
+    decodes: Literal["autoregressive", "diffusion"] = "autoregressive"
+    """How it was trained to write: token by token, or in passes over masked text."""
     architecture: ArchitectureRow  # type: ignore[valid-type]
 
     @model_validator(mode="after")
@@ -111,6 +115,12 @@ def reference_model(name_or_path: str | Path) -> ReferenceModel:
     A name is also one that `resolve_model` knows: an alias, or a checkpoint of the model.
     """
     return read_spec(_find(name_or_path), ReferenceModel)
+
+
+@cache
+def decodes_by_diffusion(name: str) -> bool:
+    """Whether a shipped model writes in passes over masked text; no for names of none."""
+    return name in shipped_models() and reference_model(name).decodes == "diffusion"
 
 
 def _find(name_or_path: str | Path) -> Path:

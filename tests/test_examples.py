@@ -8,13 +8,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roofline.cli import compare, estimate, laws, listings, run, sweep
+from roofline.cli import (
+    codesign,
+    compare,
+    compress,
+    estimate,
+    graph,
+    laws,
+    listings,
+    run,
+    strategies,
+    sweep,
+)
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = (
     sweep.sweep,
     estimate.estimate,
     compare.compare,
+    codesign.codesign,
+    compress.compress,
     listings.list_devices,
     listings.show_device,
     listings.schema,
@@ -23,6 +36,9 @@ COMMANDS = (
     laws.list_laws,
     laws.show_law,
     laws.list_curves,
+    graph.graph,
+    strategies.plan,
+    strategies.fit_curve,
 )
 
 
@@ -40,7 +56,7 @@ def help_commands() -> list[str]:
 
 @pytest.fixture
 def _reader(tmp_path, monkeypatch):
-    """An empty folder, but for the reader's own config.json, measurements.csv and runs.csv."""
+    """An empty folder, but for the reader's own model, measurements, runs and curve."""
     import json
 
     from arch_space.huggingface import to_huggingface
@@ -59,6 +75,9 @@ def _reader(tmp_path, monkeypatch):
     loss = load_law("chinchilla").at(size, tokens) * np.exp(noise)
     runs = pd.DataFrame({"N": size, "D": tokens, "loss": loss})
     runs.to_csv(tmp_path / "runs.csv", index=False)
+    samples = np.array([1, 4, 16, 64, 256])
+    curve = pd.DataFrame({"samples": samples, "accuracy": np.exp(-1.33 * samples**-0.43)})
+    curve.to_csv(tmp_path / "curve.csv", index=False)
     monkeypatch.chdir(tmp_path)
 
 

@@ -5,12 +5,16 @@ import typer
 from roofline.cli import (
     budget,
     calibrate,
+    codesign,
     compare,
+    compress,
     estimate,
     fit,
+    graph,
     laws,
     listings,
     probe,
+    strategies,
     sweep,
     validate,
 )
@@ -28,8 +32,11 @@ app = typer.Typer(
 app.command("sweep")(sweep.sweep)
 app.command("estimate")(estimate.estimate)
 app.command("compare")(compare.compare)
+app.command("compress")(compress.compress)
 app.command("budget")(budget.budget)
+app.command("codesign")(codesign.codesign)
 app.command("fit")(fit.fit)
+app.command("graph")(graph.graph)
 app.command("probe")(probe.probe)
 app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)
@@ -37,6 +44,7 @@ app.command("runtimes")(listings.list_runtimes)
 app.add_typer(listings.devices, name="devices")
 app.add_typer(listings.models, name="models")
 app.add_typer(laws.laws, name="laws")
+app.add_typer(strategies.strategies, name="strategies")
 
 
 @app.callback(invoke_without_command=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roofline.cli import options, quality
+from roofline.cli import diffusion, options, quality
 
 
 def compare(
@@ -59,6 +59,13 @@ def compare(
         ),
     ] = None,
     task: options.Task = None,
+    decode: diffusion.Decode = "autoregressive",
+    cache: diffusion.Cache = None,
+    block: diffusion.Block = None,
+    tokens_per_step: diffusion.TokensPerStep = None,
+    confidence: diffusion.Confidence = None,
+    refresh: diffusion.Refresh = None,
+    pass_overhead: diffusion.PassOverhead = None,
     ideal: options.Ideal = False,
     as_json: options.Json = False,
 ) -> None:
@@ -75,6 +82,9 @@ def compare(
     `roofline compare -m smollm2-135m -m qwen2.5-0.5b -d phone --law codesign,chinchilla --relative
     llama-3.2-1b`
 
+    `roofline compare --decode diffusion -m llada-8b -d phone -d a100 --weights int4 --generate 256
+    --confidence 0.9`
+
     Rows that do not fit the device's memory stay in the table, marked. Losses of two laws are of
     different data: compare them inside a column, never across.
     """
@@ -88,11 +98,37 @@ def compare(
     workload = Workload(batch, prompt, generate)
     models = load_models(shipped_models() if model == ["all"] else model)
     devices = [load_device(d) for d in (shipped_devices() if device == ["all"] else device)]
+    by_diffusion = diffusion.asked(
+        decode,
+        only_autoregressive={
+            "law": law != "codesign",
+            "tokens": tokens is not None,
+            "relative": baseline is not None,
+            "task": bool(task),
+        },
+        cache=cache,
+        block=block,
+        tokens_per_step=tokens_per_step,
+        confidence=confidence,
+        refresh=refresh,
+        pass_overhead=pass_overhead,
+    )
+    formats: list[str | None] = [*weights] if weights else [None]
+    tables = [models.with_formats(each, kv=kv, activations=activations) for each in formats]
+    if by_diffusion is not None:
+        diffusion.compare(
+            tables,
+            devices,
+            workload,
+            by_diffusion,
+            runtime=runtime,
+            ideal=ideal,
+            as_json=as_json,
+        )
+        return
     laws = quality.load_laws(law, tokens)
     tasks = quality.load_tasks(task, laws)
     other = None if baseline is None else load_model(baseline)
-    formats: list[str | None] = [*weights] if weights else [None]
-    tables = [models.with_formats(each, kv=kv, activations=activations) for each in formats]
     said = [{one.name: quality.told(one, arch, tasks) for one in laws} for arch in tables]
     beside = [
         {one.name: quality.beside(one, arch, other) for one in laws if other is not None}

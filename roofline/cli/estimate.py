@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options, quality
+from roofline.cli import alternatives, diffusion, options, quality
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -28,9 +28,15 @@ def estimate(
     device: options.Device,
     processor: options.Processor = None,
     runtime: options.Runtime = None,
+    placement: options.Placement = None,
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
+    cached: options.Cached = 0,
+    prefill_chunk: options.PrefillChunk = 0,
+    draft: options.Draft = None,
+    acceptance: options.Acceptance = None,
+    draft_length: options.DraftLength = None,
     weights: options.Weights = None,
     embedding: options.Embedding = None,
     kv: options.Kv = None,
@@ -43,6 +49,13 @@ def estimate(
     law: options.LawName = "codesign",
     tokens: options.Tokens = None,
     task: options.Task = None,
+    decode: diffusion.Decode = "autoregressive",
+    cache: diffusion.Cache = None,
+    block: diffusion.Block = None,
+    tokens_per_step: diffusion.TokensPerStep = None,
+    confidence: diffusion.Confidence = None,
+    refresh: diffusion.Refresh = None,
+    pass_overhead: diffusion.PassOverhead = None,
     ideal: options.Ideal = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Print the estimate of a model that does not fit, too.")
@@ -65,6 +78,17 @@ def estimate(
     `roofline estimate --model qwen2.5-0.5b --device phone --law gemstones-hot --tokens 100B --task
     hellaswag`
 
+    `roofline estimate --decode diffusion --model llada-8b --device a100 --generate 1024
+    --cache dual --confidence 0.9`
+
+    `roofline estimate --model llama-3.1-8b --device phone --weights q4_k_m --placement best`
+
+    `roofline estimate --model llama-3.1-8b --device rtx4090 --weights q4_k_m --draft llama-3.2-1b
+    --acceptance 0.7 --draft-length best`
+
+    `roofline estimate --model llama-3.2-3b --device phone --weights q4_k_m --prompt 4096 --cached
+    3072 --prefill-chunk 256`
+
     A model that does not fit the device's memory is an error that names the nearest format that
     does; `--anyway` prints the estimate all the same, and with `--json` the verdict is the key
     `fits`.
@@ -73,25 +97,102 @@ def estimate(
     from hardware_specs import load_device
     from roofline.efficiency.calibrated import calibrated
     from roofline.engine import estimate as run
+    from roofline.engine.placement import calibrated_for
+    from roofline.engine.speculation import Draft
     from roofline.laws import load_law
     from roofline.workload import Workload
+    from spec_files import SpecError
 
-    profile = calibrated(load_device(device), processor, runtime)
-    workload = Workload(batch, prompt, generate, mask, logits, attention)  # type: ignore[arg-type]
+    given = load_device(device)
     arch = load_model(model).with_formats(weights, embedding, kv, activations)
     arch = options.with_sparsity(arch, sparsity, ffn_sparsity)
-    found = run(arch, profile, workload, processor=processor, ideal=ideal)
-    floor = found if ideal else run(arch, profile, workload, processor=processor, ideal=True)
+    by_diffusion = diffusion.asked(
+        decode,
+        only_autoregressive={
+            "mask": mask != "causal",
+            "logits": logits != "last",
+            "law": law != "codesign",
+            "tokens": tokens is not None,
+            "task": bool(task),
+            "placement": placement is not None,
+            "cached": cached > 0,
+            "prefill-chunk": prefill_chunk > 0,
+            "draft": draft is not None,
+        },
+        cache=cache,
+        block=block,
+        tokens_per_step=tokens_per_step,
+        confidence=confidence,
+        refresh=refresh,
+        pass_overhead=pass_overhead,
+    )
+    if by_diffusion is not None:
+        diffusion.estimate(
+            arch,
+            calibrated(given, processor, runtime),
+            Workload(batch, prompt, generate, attention=attention),  # type: ignore[arg-type]
+            by_diffusion,
+            processor=processor,
+            ideal=ideal,
+            anyway=anyway,
+            as_json=as_json,
+        )
+        return
+    workload = Workload(
+        batch,
+        prompt,
+        generate,
+        mask,  # type: ignore[arg-type]
+        logits,  # type: ignore[arg-type]
+        attention,  # type: ignore[arg-type]
+        cached=cached,
+        prefill_chunk=prefill_chunk,
+        draft=options.parse_draft(draft),
+        acceptance=acceptance,
+    )
+    Draft.check(arch, workload)
+    if placement is None:
+        profile = calibrated(given, processor, runtime)
+        on: dict[str, Any] = {"processor": processor}
+    else:
+        profile = calibrated_for(given, placement, runtime)
+        on = {"placement": placement, "runtime": runtime, "processor": processor}
+        if "experts=" in placement and not (arch.experts > 1).any():
+            raise SpecError(f"placement: {arch.names[0]} has no experts to place")
+    workload, lengths = alternatives.chosen_length(
+        draft_length, arch, profile, workload, ideal=ideal, **on
+    )
+    found = run(arch, profile, workload, ideal=ideal, **on)
+    floor = found if ideal else run(arch, profile, workload, ideal=True, **_placed(found, on))
+    others = {}
+    if placement == "best":
+        others = alternatives.every_placement(arch, profile, workload, runtime, ideal)
     fitted = load_law(law, options.parse_count(tokens, "tokens"))
     (said,) = quality.told(fitted, arch, quality.load_tasks(task, [fitted]))
     if as_json:
         import json
 
-        typer.echo(json.dumps(_as_dict(found, floor, said), indent=2))
+        data = _as_dict(found, floor, said)
+        if others:
+            data |= alternatives.placements_as_dict(others)
+        if lengths is not None:
+            data |= alternatives.lengths_as_dict(lengths, workload)
+        typer.echo(json.dumps(data, indent=2))
         return
     if not found.fits[0] and not anyway:
-        raise _does_not_fit(arch, profile, workload, processor, found)
+        raise _does_not_fit(arch, profile, workload, on, found)
     _print(arch, profile, workload, processor, ideal, found, floor, said)
+    if others:
+        alternatives.show_placements(others)
+    if lengths is not None:
+        alternatives.show_lengths(lengths, workload)
+
+
+def _placed(found: Estimate, on: dict[str, Any]) -> dict[str, Any]:
+    """The same options, of placements the one that was found best."""
+    if found.placement is None:
+        return on
+    return on | {"placement": found.placements[found.placement[0]], "runtime": None}
 
 
 def _as_dict(found: Estimate, floor: Estimate, said: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +213,7 @@ def _as_dict(found: Estimate, floor: Estimate, said: dict[str, Any]) -> dict[str
         "runtime": found.runtime,
         "basis": found.basis,
         "rows": found.rows,
+        "placement": _said_placement(found),
         **ends,
         "ttft_s": number("ttft"),
         "tpot_s": number("tpot"),
@@ -161,6 +263,13 @@ def _as_dict(found: Estimate, floor: Estimate, said: dict[str, Any]) -> dict[str
     }
 
 
+def _said_placement(found: Estimate) -> str | None:
+    """The placement of a single candidate; None on one processor."""
+    if found.placement is None:
+        return None
+    return str(found.placements[found.placement[0]])
+
+
 def _rates(found: Estimate, floor: Estimate) -> str:
     """The interval of the decode rate."""
     low, high = found.interval("tpot", floor)
@@ -174,7 +283,7 @@ def _does_not_fit(
     arch: Architectures,
     device: Device,
     workload: Workload,
-    processor: str | None,
+    on: dict[str, Any],
     found: Estimate,
 ) -> Exception:
     """Say what is missing, and the widest common format that would fit."""
@@ -189,8 +298,7 @@ def _does_not_fit(
     )
     names = ("int8", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "int4")
     needs = {
-        name: run(arch.with_formats(name), device, workload, processor=processor).memory_bytes[0]
-        for name in names
+        name: run(arch.with_formats(name), device, workload, **on).memory_bytes[0] for name in names
     }
     fitting = {name: size for name, size in needs.items() if size <= usable}
     if fitting:
@@ -217,7 +325,8 @@ def _print(
     from roofline.efficiency.calibrated import say_basis
     from roofline.engine import BOUNDS
 
-    unit = device.processor(processor)
+    placed = _said_placement(found)
+    unit = device.processor(found.placements[0].decode if placed else processor)
     usable = device.memory.dram.usable_bytes
 
     def ends(name: str, dimension: str) -> str:
@@ -234,7 +343,7 @@ def _print(
         )
     )
     show.table(
-        f"{found.names[0]} on {device.title} ({unit.title})",
+        f"{found.names[0]} on {device.title} ({placed or unit.title})",
         ["", "predicted", "90 % interval"],
         [
             [
@@ -293,6 +402,30 @@ def _print(
         f"{formats}; {workload.mask} mask, logits of {workload.logits}, "
         f"{workload.attention} attention."
     )
-    show.note(f"Basis: {say_basis(unit, ideal)}. Decode rows: the first step.")
+    for line in _options_said(workload):
+        show.note(line)
+    if placed:
+        show.note(f"Basis: {found.basis}, under {found.runtime}. Decode rows: the first step.")
+    else:
+        show.note(f"Basis: {say_basis(unit, ideal)}. Decode rows: the first step.")
     if said["basis"]:
         show.note(f"Interval of the loss: {said['basis']}.")
+
+
+def _options_said(workload: Workload) -> list[str]:
+    """Say what is kept, read in pieces and drafted."""
+    said = []
+    if workload.cached:
+        said.append(f"{workload.cached} tokens of the prompt are kept from before.")
+    if workload.prefill_chunk:
+        said.append(f"The prompt is read in pieces of {workload.prefill_chunk} tokens.")
+    if workload.draft is not None:
+        share = isinstance(workload.draft, (int, float))
+        who = f"a draft of {workload.draft} of the model's cost" if share else f"{workload.draft}"
+        said.append(
+            f"Draft: {who}; {workload.draft_length} tokens a round, of which "
+            f"{workload.acceptance:.3g} are accepted each: {workload.expected_tokens:.3g} tokens a "
+            f"round, {workload.rounds:.4g} rounds. Weights, cache and times include the draft's; "
+            "decode rows are of the first round."
+        )
+    return said

@@ -27,6 +27,36 @@ Runtime = Annotated[
         metavar="NAME",
     ),
 ]
+Placement = Annotated[
+    str | None,
+    typer.Option(
+        help="Processors of prefill, decode, head and experts, as in prefill=npu,decode=cpu,"
+        "head=cpu:llama.cpp-cpu (a runtime may follow); or best of all.",
+        metavar="PART=PROCESSOR,...|best",
+    ),
+]
+Cached = Annotated[
+    int, typer.Option(help="Prompt tokens whose cache is kept from before.", metavar="TOKENS")
+]
+PrefillChunk = Annotated[
+    int,
+    typer.Option(help="Prompt tokens that a pass reads at most; 0 for all.", metavar="TOKENS"),
+]
+Draft = Annotated[
+    str | None,
+    typer.Option(
+        help="Speculative decoding: the model that drafts, or its cost as a share of the model's.",
+        metavar="NAME|FILE|SHARE",
+    ),
+]
+Acceptance = Annotated[
+    float | None,
+    typer.Option(help="Share of drafted tokens that are accepted.", metavar="SHARE"),
+]
+DraftLength = Annotated[
+    str | None,
+    typer.Option(help="Tokens drafted a round, 4 if not given; or best.", metavar="TOKENS|best"),
+]
 Prompt = Annotated[int, typer.Option(help="Prompt tokens.", metavar="TOKENS")]
 Generate = Annotated[int, typer.Option(help="Tokens to generate.", metavar="TOKENS")]
 Batch = Annotated[int, typer.Option(help="Sequences at once.")]
@@ -96,6 +126,16 @@ Tokens = Annotated[
 def known(number: float) -> float | None:
     """A number for JSON; None where it is not known."""
     return None if number != number else float(number)
+
+
+def parse_draft(text: str | None) -> str | float | None:
+    """Read a draft: a share of the model where it is a number, else a model's name or file."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def parse_count(text: str | None, option: str) -> float | None:

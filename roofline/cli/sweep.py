@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from roofline.cli import options
 
 if TYPE_CHECKING:
+    from roofline.mixes import Mix
     from roofline.report.folder import RunFolder
     from roofline.search.run import SweepRun
     from roofline.search.sweep import Sweep
@@ -45,6 +46,7 @@ def sweep(
     max_memory: Annotated[str | None, _limit("memory", "4GB", "BYTES")] = None,
     processor: options.Processor = None,
     runtime: options.Runtime = None,
+    placement: options.Placement = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +58,24 @@ def sweep(
     prompt: options.Prompt = 1024,
     generate: options.Generate = 128,
     batch: options.Batch = 1,
+    cached: options.Cached = 0,
+    prefill_chunk: options.PrefillChunk = 0,
+    draft: options.Draft = None,
+    acceptance: options.Acceptance = None,
+    draft_length: Annotated[
+        int, typer.Option(help="Tokens that the draft writes a round.", min=1)
+    ] = 4,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            help="A mix of workloads in place of one: chat, summarise, voice, agent, code or the "
+            "path of one; several with commas, with weights as in chat=3,summarise=1.",
+            metavar="NAME|FILE,...",
+        ),
+    ] = None,
+    worst: Annotated[
+        bool, typer.Option("--worst", help="Objectives of the mix's worst workload, not its mean.")
+    ] = False,
     law: Annotated[
         str,
         typer.Option(
@@ -69,10 +89,18 @@ def sweep(
     method: Annotated[
         str,
         typer.Option(
-            help="exact (every candidate), nsga2 or nsga3 (pymoo, and a walk along the front), or "
-            "auto: exact where that takes under a minute, else nsga2."
+            help="exact (every candidate), pruned (the same front, boxes of the space left out by "
+            "proof), nsga2 or nsga3 (pymoo, and a walk along the front), or auto: exact where "
+            "that takes under a minute, else pruned for a minute.",
         ),
     ] = "auto",
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop pruning after so long, and say how much hypervolume may be missing.",
+            min=0.1,
+        ),
+    ] = None,
     evaluations: Annotated[
         int,
         typer.Option(
@@ -146,6 +174,10 @@ def sweep(
 
     `roofline sweep --device phone --space paper-grid --law codesign,chinchilla`
 
+    `roofline sweep --device phone --space paper-grid --mix chat,summarise`
+
+    `roofline sweep --device phone --space wide-open --max-seconds 10`
+
     `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
 
     Writes front.csv, front.parquet, figures, an interactive report.html, the architectures of the
@@ -180,14 +212,27 @@ def sweep(
             device=load_device(device),
             processor=processor,
             runtime=runtime,
+            placement=placement,
             space=space,
             formats={"weight_format": weights, "kv_format": kv, "activation_format": activations},
-            workload={"batch": batch, "prompt": prompt, "generate": generate},
+            workload={
+                "batch": batch,
+                "prompt": prompt,
+                "generate": generate,
+                "cached": cached,
+                "prefill_chunk": prefill_chunk,
+                "draft": options.parse_draft(draft),
+                "acceptance": acceptance,
+                "draft_length": draft_length,
+            },
+            mix=_mix(context, mix),
+            how="worst" if worst else "mean",
             law=law,
             tokens=options.parse_count(tokens, "tokens"),
             objectives=objectives,
             constraints={n: _limit_of(n, text) for n, text in limits.items() if text is not None},
             method=method,
+            max_seconds=max_seconds,
             evaluations=evaluations,
             seed=seed,
             ideal=ideal,
@@ -211,6 +256,20 @@ def _refuse_beside(context: typer.Context, option: str, allowed: set[str]) -> No
                 f"--{option} runs a sweep as it was saved: --{name.replace('_', '-')} beside it "
                 "would have no effect"
             )
+
+
+def _mix(context: typer.Context, names: str | None) -> Mix | None:
+    """Load a mix, beside which the lengths of one workload would not be heeded."""
+    from roofline.mixes import load_mix
+    from spec_files import SpecError
+
+    if names is None:
+        return None
+    for name in ("batch", "prompt", "generate"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise SpecError(f"--mix has its own lengths: --{name} beside it would have no effect")
+    return load_mix(names)
 
 
 def _limit_of(objective: str, text: str) -> float:
@@ -311,6 +370,8 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         f"{summary['decision']} On the front: the share of {summary['draws']:,} draws in which "
         f"none of {summary['contenders']:,} contenders beats the member. {summary['errors']}"
     )
+    if "pruning" in summary:
+        lines.insert(1, _say_pruning(summary))
     if "survival" in summary:
         lines.append(summary["survival"])
     for name, title in ALGORITHMS.items():
@@ -330,3 +391,23 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     lines.append(f"Wrote {folder.path}/: open report.html.")
     for line in lines:
         show.note(line)
+
+
+def _say_pruning(summary: dict[str, Any]) -> str:
+    """Say what bounds left out, and what that leaves unknown."""
+    done = summary["pruning"]
+    said = (
+        f"Of {done['boxes']:,} boxes bounded, {done['dominated']:,} were dominated, "
+        f"{done['infeasible']:,} beyond memory and limits and {done['empty']:,} empty: "
+        f"{done['share_pruned']:.1%} of those finished. Judged one by one: "
+        f"{done['judged_points'] / done['points']:.4%} of the space's points."
+    )
+    if not done["open"]:
+        return f"{said} The front is proven exact."
+    missing = done["missing"]
+    whole = summary["hypervolume"]
+    bound = "an unknown share" if missing is None else f"at most {missing / whole:.2%}"
+    return (
+        f"{said} Stopped with {done['open']:,} boxes open: the front may lack {bound} of its "
+        "hypervolume, measured from its reference point."
+    )

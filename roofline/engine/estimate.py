@@ -212,8 +212,10 @@ def estimate(
     least `prefer` (ttft, tpot, latency or energy) of those that fit; which, is said by the
     estimate's `placement`, an index of its `placements`. Operators of several processors never
     overlap, not even in ideal mode.
-    Raises SpecError where the processor has no peak for a number format that is computed in, for
-    a runtime that is unknown or does not run there, and for a draft of another vocabulary.
+    Times of candidates that a draft cannot serve, being no larger or of another vocabulary, are
+    NaN; `Draft.check` says why.
+    Raises SpecError where the processor has no peak for a number format that is computed in, and
+    for a runtime that is unknown or does not run there.
     """
     options = None
     if placement is None:
@@ -221,8 +223,7 @@ def estimate(
     else:
         if processor is not None:
             raise SpecError(f"processor {processor!r} is given, and a placement, which names them")
-        experts = bool((arch.experts > 1).any())
-        device, options = choose_from(device, placement, runtime, experts, arch, ideal)
+        device, options = choose_from(arch, device, placement, runtime, ideal)
     length = len(arch)
 
     def run(part: Architectures, keep: bool) -> Estimate:
@@ -353,8 +354,8 @@ def _placed(
             name: np.where(chosen, column, columns.get(name, column))
             for name, column in here.items()
         }
-        if breakdown and chosen.all():
-            rows = _rows(*phases, len(arch))
+        if breakdown:
+            rows = _choose(chosen, _rows(*phases, len(arch)), rows)
     return Estimate(
         **columns,
         **_joint_provenance(device, options, np.unique(picked), ideal),
@@ -363,6 +364,25 @@ def _placed(
         placement=picked,
         placements=options,
     )
+
+
+def _choose(
+    chosen: Array, these: tuple[OperatorEstimate, ...], others: tuple[OperatorEstimate, ...]
+) -> tuple[OperatorEstimate, ...]:
+    """Take the operators of the chosen candidates from these, of the rest from the others."""
+    if chosen.all():
+        return these
+    found = [{(row.phase, row.name): row for row in rows} for rows in (these, others)]
+    joined = []
+    for phase, name in product(("prefill", "decode"), ROWS):
+        pair = [rows.get((phase, name)) for rows in found]
+        if any(pair):
+            columns = {
+                field: np.where(chosen, *(getattr(row, field) if row else 0.0 for row in pair))
+                for field in OPERATOR_ARRAYS
+            }
+            joined.append(OperatorEstimate(name, phase, **columns))
+    return tuple(joined)
 
 
 def _joint_provenance(

@@ -33,6 +33,8 @@ PARTS = ("prefill", "decode", "head", "experts")
 BEST = "best"
 CRITERIA = ("ttft", "tpot", "latency", "energy")
 """What a best placement has the least of."""
+_EQUAL = 1e-12
+"""Sums of the same parts in another order differ by less than this share."""
 HAND_OVER = "hand_over"
 """Name of the row of hand-overs between processors."""
 
@@ -157,29 +159,47 @@ def able(device: Device, runtime: str | None = None) -> list[str]:
     return found
 
 
+def calibrated_for(device: Device, placement: Placement | str, runtime: str | None) -> Device:
+    """Return the device with the efficiencies of every processor that a placement may use.
+
+    SpecError says what is wrong with the placement's text, or its runtimes.
+    """
+    if placement != BEST:
+        return _given(placement, device).calibrated(device, runtime)
+    for name in able(device, runtime):
+        device = calibrated(device, name, runtime)
+    return device
+
+
+def main_processor(device: Device, placement: Placement | str, runtime: str | None) -> str:
+    """Return the processor that writes the answer; of `best`, the default if it is able."""
+    if placement != BEST:
+        return _given(placement, device).decode
+    names = able(device, runtime)
+    return device.default_processor if device.default_processor in names else names[0]
+
+
+def _given(placement: Placement | str, device: Device) -> Placement:
+    return Placement.parse(placement, device) if isinstance(placement, str) else placement
+
+
 def choose_from(
+    arch: Architectures,
     device: Device,
     placement: Placement | str,
-    runtime: str | None,
-    experts: bool,
-    arch: Architectures,
-    ideal: bool,
+    runtime: str | None = None,
+    ideal: bool = False,
 ) -> tuple[Device, tuple[Placement, ...]]:
     """Return the calibrated device, and the placements that are meant: one, or all for `best`.
 
-    experts: whether any candidate has routed experts. Of all, those are left out whose processors
-    lack a peak for a number format that candidates compute in. SpecError says what is wrong.
+    Of all, those are left out whose processors lack a peak for a number format that candidates
+    compute in; experts are placed where any candidate has them. SpecError says what is wrong.
     """
+    device = calibrated_for(device, placement, runtime)
     if placement != BEST:
-        given = Placement.parse(placement, device) if isinstance(placement, str) else placement
-        if given.experts is not None and not experts:
-            raise SpecError("placement: experts are placed, but no candidate has any")
-        return given.calibrated(device, runtime), (given,)
-    names = able(device, runtime)
-    for name in names:
-        device = calibrated(device, name, runtime)
+        return device, (_given(placement, device),)
     usable, refusals = [], []
-    for name in names:
+    for name in able(device, runtime):
         try:
             build_roof(arch.as_float(), device, device.processor(name), np.zeros(1), ideal)
         except SpecError as refusal:
@@ -188,7 +208,7 @@ def choose_from(
             usable.append(name)
     if not usable:
         raise refusals[0]
-    return device, placements(usable, experts)
+    return device, placements(usable, bool((arch.experts > 1).any()))
 
 
 class Board:
@@ -215,6 +235,9 @@ class Board:
 
     def phase(self, name: PhaseName, placement: Placement) -> Phase:
         """Return one phase under a placement."""
+        return reduce(add, self._parts(name, placement))
+
+    def _parts(self, name: PhaseName, placement: Placement) -> list[Phase]:
         found = [
             self._part(name, "body", placement.on(name)),
             self._part(name, "head", placement.on(name, "head")),
@@ -223,7 +246,7 @@ class Board:
             found.append(self._part(name, "experts", placement.on(name, "experts")))
         if self.device.hand_over_seconds and not self.ideal:
             found.append(self._handing(name, placement))
-        return reduce(add, found)
+        return found
 
     def whole(self, name: PhaseName, processor: str) -> Phase:
         """Return one phase with all its operators on one processor."""
@@ -282,33 +305,39 @@ class Board:
     ) -> Array:
         """Return the index of the best option of each candidate, (N,): exact enumeration.
 
-        prefer: what is least, one of CRITERIA. Options that fit in memory go before those that do
-        not; of equal ones the first. memory: (N,) bytes with one copy of the weights.
+        prefer: what is least, one of CRITERIA; of equal ones what has the least latency, of those
+        the first. Options that fit in memory go before those that do not. memory: (N,) bytes with
+        one copy of the weights.
         """
         shape = (len(self.arch),)
-        least = np.full(shape, np.inf)
+        least, soonest = np.full(shape, np.inf), np.full(shape, np.inf)
         fitting = np.zeros(shape, dtype=bool)
         picked = np.zeros(shape, dtype=np.intp)
         for index, option in enumerate(options):
-            value = self._criterion(option, prefer)
-            value = np.where(np.isnan(value), np.inf, value)
+            value, latency = self._criteria(option, prefer)
             fits = memory + self.weight_copies(option) <= usable
-            better = (fits & ~fitting) | ((fits == fitting) & (value < least * (1 - 1e-12)))
-            least = np.where(better, value, least)
+            less, equal = value < least * (1 - _EQUAL), value <= least * (1 + _EQUAL)
+            better = less | (equal & (latency < soonest * (1 - _EQUAL)))
+            better = (fits & ~fitting) | ((fits == fitting) & better)
+            least, soonest = np.where(better, value, least), np.where(better, latency, soonest)
             picked = np.where(better, index, picked)
             fitting = fitting | fits
         return picked
 
-    def _criterion(self, option: Placement, prefer: str) -> Array:
-        if prefer == "ttft":
-            return self.phase("prefill", option).seconds
-        decode = self.phase("decode", option)
-        if prefer == "tpot":
-            return decode.seconds
-        prefill = self.phase("prefill", option)
-        if prefer == "energy":
-            return prefill.joules + decode.joules
-        return prefill.seconds + decode.seconds
+    def _criteria(self, option: Placement, prefer: str) -> tuple[Array, Array]:
+        """Return what is preferred and the latency, infinite where not known."""
+        prefill, decode = self._sum("prefill", option), self._sum("decode", option)
+        found = {"ttft": prefill[0], "tpot": decode[0], "energy": prefill[1] + decode[1]}
+        latency = prefill[0] + decode[0]
+        value = found.get(prefer, latency)
+        return np.where(np.isnan(value), np.inf, value), latency
+
+    def _sum(self, name: PhaseName, option: Placement) -> tuple[Array, Array]:
+        """Return seconds and joules of a phase, without all the rest."""
+        parts = self._parts(name, option)
+        return reduce(add, [part.seconds for part in parts]), reduce(
+            add, [part.joules for part in parts]
+        )
 
     def _handing(self, name: PhaseName, placement: Placement) -> Phase:
         each, passes = self.hand_overs(name, placement)
@@ -329,7 +358,7 @@ class Board:
         Those of one software share a file; the embedding is looked up wherever it lies.
         """
         groups: dict[str, Array] = dict.fromkeys(("body", "experts", "head"), np.zeros(1))
-        tied = np.asarray(self.arch.tied_embedding, dtype=float)
+        tied = 1.0 * self.arch.tied_embedding
         for name, tensor in self.benches[placement.prefill].inventory.items():
             stored = tensor.stored_bytes
             if name in ("expert_up", "expert_down", "expert_bias"):
@@ -347,7 +376,7 @@ class Board:
             which = None if part == "body" else part
             where = {placement.on("prefill", which), placement.on("decode", which)}  # type: ignore[arg-type]
             kinds = {_software(self.device, processor) for processor in where}
-            more = more + (len(kinds) - 1) * np.asarray(size)
+            more = more + (len(kinds) - 1) * size
         return more
 
 

@@ -8,7 +8,7 @@ of a batch are taken to advance alike.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,46 +34,50 @@ embeddings makes: as llama.cpp (common/speculative.cpp, 2025) allows."""
 class Draft:
     """The draft of N candidates: a model in their number formats, or a share of each.
 
-    arch: None where the draft is a share of the model, in time, energy and memory. smaller: (N,)
-    whether the draft is smaller than its model; where it is not, times are not known (NaN).
+    arch: None where the draft is a share of the model, in time, energy and memory. serves: (N,)
+    whether the draft is smaller than its model and speaks its vocabulary; where not, times are not
+    known (NaN).
     """
 
     arch: Architectures | None
     share: float
-    smaller: Array
+    serves: Array
 
     @classmethod
     def of(cls, arch: Architectures, workload: Workload) -> Draft | None:
-        """Return the draft of a workload for these candidates; None where it has none.
-
-        SpecError where the vocabularies are not the same, and for a named model that is not larger
-        than its draft.
-        """
+        """Return the draft of a workload for these candidates; None where it has none."""
         if isinstance(workload.draft, (int, float)):
             return cls(None, float(workload.draft), np.ones(1, dtype=bool))
         given = workload.draft_model
         if given is None:
             return None
-        (name,) = given.names
-        apart = np.abs(given.vocabulary[0] - arch.vocabulary)
-        if np.max(apart) > PADDING:
-            other = int(np.broadcast_to(arch.vocabulary, apart.shape)[np.argmax(apart)])
-            raise SpecError(
-                f"draft {name} has a vocabulary of {int(given.vocabulary[0]):,}, the model one of "
-                f"{other:,}: a draft must speak the model's own"
-            )
-        size = parameter_count(given)[0]
-        smaller = size < parameter_count(arch)
-        if arch.names and not smaller.all():
-            larger = arch.names[int(np.argmin(smaller))]
-            raise SpecError(
-                f"draft {name} is not smaller than {larger}, which verifies what it drafts"
-            )
+        smaller = parameter_count(given)[0] < parameter_count(arch)
+        serves = smaller & (np.abs(arch.vocabulary - given.vocabulary[0]) <= PADDING)
         formats = {
             f"{part}_format": getattr(arch, f"{part}_format")
             for part in ("weight", "embedding", "kv", "activation")
         }
-        return cls(replace(given, names=(), **formats).as_float(), 1.0, smaller)
+        return cls(replace(given, names=(), **formats).as_float(), 1.0, serves)
+
+    @staticmethod
+    def check(arch: Architectures, workload: Workload) -> None:
+        """Raise SpecError where the draft cannot serve a single model: it says why."""
+        given = workload.draft_model
+        if given is None:
+            return
+        name, model = given.names[0], arch.names[0] if arch.names else "the model"
+        entries, own = int(given.vocabulary[0]), int(arch.vocabulary[0])
+        if abs(entries - own) > PADDING:
+            raise SpecError(
+                f"draft {name} has a vocabulary of {entries:,} and {model} one of {own:,}: a draft "
+                "must speak the model's own"
+            )
+        size, whole = (int(parameter_count(each)[0]) for each in (given, arch))
+        if size >= whole:
+            raise SpecError(
+                f"draft {name} has {size:,} parameters and {model} {whole:,}: a draft must be "
+                "smaller than what verifies it"
+            )
 
     def phase(self, name: str, bench: Bench, workload: Workload) -> Phase:
         """Return what the draft adds to a phase: it reads the prompt, too, and drafts each round.
@@ -89,10 +93,13 @@ class Draft:
         return self._known(phase.as_draft(k * self.share))
 
     def _known(self, phase: Phase) -> Phase:
-        if self.smaller.all():
+        if self.serves.all():
             return phase
-        seconds = np.where(self.smaller, phase.seconds, np.nan)
-        return replace(phase, seconds=seconds, joules=np.where(self.smaller, phase.joules, np.nan))
+        unknown = ("seconds", "joules", "first", "last")
+        times: dict[str, Any] = {
+            name: np.where(self.serves, getattr(phase, name), np.nan) for name in unknown
+        }
+        return replace(phase, **times)
 
     def memory(self, workload: Workload, stored: Array, cache: Array) -> tuple[Array, Array, Array]:
         """Return bytes of weights, of cache and of activations of the draft, (N,) each.

@@ -3,7 +3,7 @@
 Every rule is the function's range over all inputs within their bounds, so what comes out contains
 every value that can occur; where one input occurs twice in a formula it may contain more. Bounds
 are arrays that broadcast against each other. Booleans are 0 and 1. A bound that is NaN says that
-anything may be, NaN included.
+anything may be, NaN included; one that is infinite, that it may be what infinities lead to.
 """
 
 from __future__ import annotations
@@ -101,9 +101,9 @@ def _not(bounds: Bounds) -> Bounds:
 
 
 def _unknown(a: Bounds) -> Bounds:
-    """Whether it is NaN: it may be where a bound is not finite, and is where both are NaN."""
+    """Whether it is NaN, which it may be where a bound is not finite."""
     finite = np.isfinite(a[0]) & np.isfinite(a[1])
-    return 1.0 * (np.isnan(a[0]) & np.isnan(a[1])), 1.0 * ~finite
+    return 0.0 * finite, 1.0 * ~finite
 
 
 def looked_up(row: Array, place: Bounds) -> Bounds:

@@ -3,23 +3,28 @@
 Formats stand on one scale: what each does to Llama-3-8B, a dense model trained on 15T tokens, as
 ln(perplexity / perplexity at 16 bits) on WikiText-2, the same for every candidate. Models that are
 smaller or trained for longer are more fragile, those trained for less are tougher: Llama-2-7B loses
-half as much (.0141 at Q4_K_M and .0253 at 4 bits in groups of 128, for .0278 and .0635 here).
+half as much (.0141 at Q4_K_M and .0253 at 4 bits in groups of 128, for .0278 and .0635 here). What
+a method does to a given model is `roofline.degradation`'s, whose tables and fits are read here.
 
-- GGUF types: measured, without an importance matrix; llama.cpp's `perplexity` README, revision
-  f364eb6f (April 2024). Embedding and head are quantised too, as each recipe has it.
-- int4-g128 and int4-channel: GPTQ, measured; arXiv 2404.14047 (Huang et al., April 2024), which
-  prints one decimal. AWQ reads .079 and .152 there; rounding to nearest five times as much as GPTQ.
-- Other groups of 4 bits: from int4-g128 by the slope of the GPTQ fit in stored bits (LLaMA-1 and
-  Llama-2, 28 points of arXiv 2308.13137, August 2023). It was fitted on groups of 128 and none; the
+- GGUF types: measured; llama.cpp's `perplexity` README, revision f364eb6f (April 2024). Without an
+  importance matrix where that was measured, and else (the IQ types, Q2_K_S) with one. Embedding
+  and head are quantised too, as each recipe has it.
+- int4-g128, int4-channel and int3-g128, int3-channel: GPTQ, measured; arXiv 2404.14047 (Huang et
+  al., April 2024), which prints one decimal. At 4 bits AWQ reads .079 and .152 there; rounding to
+  nearest five times as much as GPTQ.
+- Other groups of 3 and 4 bits: from those of 128 by the slope of the GPTQ fit in stored bits
+  (LLaMA-1 and Llama-2, 28 points of arXiv 2308.13137, August 2023), none worse than no groups. The
   2-bit rows of groups of 64 agree (a change of ln dNLL by -.31, sd .14, where it says -.25).
-- int8-g32: the blocks of Q8_0. int8: a scale per channel, from Q8_0 by the fit of rounding to
-  nearest in the same table. The rows of arXiv 2404.14047 at 8 bits (6.1, 6.1 and 6.2 for 6.1) hold
-  it but resolve no more than their rounding, which is its sd.
+- int2-g128, int2-g64: EfficientQAT, which trains the quantised model (arXiv 2407.11062, July 2024);
+  models that GPTQ takes to 2 bits are ruins.
+- int8-g32: the blocks of Q8_0. int8, int8-g128: a scale per channel or group, from Q8_0 by the fit
+  of rounding to nearest in the same table. The rows of arXiv 2404.14047 at 8 bits (6.1, 6.1 and 6.2
+  for 6.1) hold it but resolve no more than their rounding, which is its sd.
 - Activations in int8: SmoothQuant with 8-bit weights in arXiv 2404.14047, 6.3 for 6.1. What int8
   weights add by themselves is in it and is counted once. With 4 bits the table shows a ruin.
 
 sd: the error of the table, and how far models differ in what a format costs them beside a factor
-that all formats share: GPTQ .16 of the value (its fit), GGUF .12 (Q4_0 to Q6_K on Llama-2-70B and
+that all formats share: GPTQ .17 of the value (its fit), GGUF .12 (Q4_0 to Q6_K on Llama-2-70B and
 Q4_K_M, Q6_K on Llama-2-7B against Llama-3-8B). The shared factor, 2 and more, is not in it.
 
 Zero weights: pruned in training, the sparse minus the dense term of arXiv 2309.08520 (September
@@ -36,28 +41,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import exp, hypot, log, sqrt
+from math import exp, hypot
 
 import numpy as np
 
 from arch_space.architectures import Architectures
 from arch_space.formats import FORMATS, bits_per_element, default_embedding_format, format_code
+from roofline.degradation import gguf, methods, tables
 from roofline.laws.law import Array, Limit
 from roofline.laws.sizes import parameters
 from spec_files import SpecError
 
-
-@dataclass(frozen=True)
-class QuantisationFit:
-    """How dNLL changes with the format: ln dNLL = ... - per_bit b - grouped; sd is of ln dNLL."""
-
-    per_bit: float
-    grouped: float
-    sd: float
-
-
-GPTQ = QuantisationFit(1.60, 0.54, sd=0.16)
-ROUNDING = QuantisationFit(1.95, 0.89, sd=0.30)
+GPTQ = methods.published("gptq")
+ROUNDING = methods.published("rtn")
 
 
 @dataclass(frozen=True)
@@ -81,16 +77,9 @@ class Change:
         return Change(self.nats * factor, self.error * factor, hypot(self.spread, spread))
 
 
-def _llama_cpp(perplexity: float, error: float) -> Change:
-    """A row of the README: perplexity, and the error of its difference to 16 bits (6.231636)."""
-    return Change(log(perplexity / 6.231636), error / perplexity, spread=0.12)
-
-
-def _one_decimal(perplexity: float, spread: float = 0.0) -> Change:
-    """A row of arXiv 2404.14047, where 16 bits read 6.1 (6.14 in arXiv 2407.11062)."""
-    rounding = 0.1 / sqrt(12)
-    error = hypot(rounding / perplexity, rounding / 6.1)
-    return Change(log(perplexity / 6.1), error, spread)
+def _gptq(bits: int, group: str) -> Change:
+    """A row of arXiv 2404.14047."""
+    return Change(*tables.llama_3_8b("gptq", bits, 16, group), GPTQ.sd)
 
 
 def _bits(name: str) -> float:
@@ -99,39 +88,61 @@ def _bits(name: str) -> float:
 
 
 def _group(name: str, halvings: int) -> Change:
-    """4 bits in other groups than those of 128, or with other metadata."""
-    finer = exp(-GPTQ.per_bit * (_bits(name) - _bits("int4-g128")))
-    return INT4_G128.times(finer, spread=0.14 * halvings)
+    """3 or 4 bits in other groups than those of 128, or with other metadata."""
+    base, channel = (CHANGES_OF_128[name[:4]], CHANGES_OF_CHANNELS[name[:4]])
+    finer = exp(methods.regrouped(GPTQ, _bits(name) - _bits(f"{name[:4]}-g128")))
+    change = base.times(finer, spread=methods.halving("gptq")[1] * abs(halvings))
+    return change if change.nats < channel.nats else channel
+
+
+def _trained(group: int) -> Change:
+    """2 bits: EfficientQAT on Llama-3-8B."""
+    (row,) = (
+        row
+        for row in tables.weight_only()
+        if (row.method, row.model, row.bits, row.group) == ("efficientqat", "llama-3-8b", 2, group)
+    )
+    return Change(row.nats, row.error, methods.fitted("efficientqat").sd)
+
+
+def _eight_bits(group: int) -> Change:
+    """8 bits in groups, 0 for none."""
+    return Change(
+        methods.eight_bits(group).nats,
+        error=tables.llama_3_8b("gptq", 8, 16)[1],
+        spread=ROUNDING.sd,
+    )
 
 
 FREE = Change(0.0, 0.0, 0.0)
-Q8_0 = _llama_cpp(6.234284, 0.001006)
-INT4_G128 = _one_decimal(6.5, GPTQ.sd)
-W8A8 = _one_decimal(6.3)
-INT8 = Change(
-    Q8_0.nats * exp(ROUNDING.per_bit * (_bits("q8_0") - _bits("int8")) + ROUNDING.grouped),
-    error=_one_decimal(6.1).error,
-    spread=ROUNDING.sd,
-)
+GGUF = {name: Change(row.nats, row.error, gguf.spread()) for name, row in gguf.types().items()}
+CHANGES_OF_128 = {"int4": _gptq(4, "128"), "int3": _gptq(3, "128")}
+CHANGES_OF_CHANNELS = {"int4": _gptq(4, "-"), "int3": _gptq(3, "-")}
+W8A8 = Change(*tables.llama_3_8b("smoothquant", 8, 8), 0.0)
+INT8 = _eight_bits(0)
 
 CHANGES = {
     "fp32": FREE,
     "fp16": FREE,
     "bf16": FREE,
     "int8": INT8,
-    "int8-g32": Q8_0,
-    "int4": INT4_G128,
-    "int4-g128": INT4_G128,
+    "int8-g128": _eight_bits(128),
+    "int8-g32": GGUF["q8_0"],
+    "int4": CHANGES_OF_128["int4"],
+    "int4-g256": _group("int4-g256", -1),
+    "int4-g128": CHANGES_OF_128["int4"],
     "int4-g64": _group("int4-g64", 1),
     "int4-g32": _group("int4-g32", 2),
     "int4-g128-sym": _group("int4-g128-sym", 0),
     "int4-g32-sym": _group("int4-g32-sym", 2),
-    "int4-channel": _one_decimal(7.0, GPTQ.sd),
-    "q4_0": _llama_cpp(6.700147, 0.007951),
-    "q4_k_m": _llama_cpp(6.407115, 0.004620),
-    "q5_k_m": _llama_cpp(6.288607, 0.002598),
-    "q6_k": _llama_cpp(6.253382, 0.001852),
-    "q8_0": Q8_0,
+    "int4-channel": CHANGES_OF_CHANNELS["int4"],
+    "int3-g128": CHANGES_OF_128["int3"],
+    "int3-g64": _group("int3-g64", 1),
+    "int3-g32": _group("int3-g32", 2),
+    "int3-channel": CHANGES_OF_CHANNELS["int3"],
+    "int2-g128": _trained(128),
+    "int2-g64": _trained(64),
+    **GGUF,
 }
 """What weights in each format add, activations at 16 bits."""
 
@@ -162,7 +173,11 @@ _WIDE_ACTIVATIONS, _EIGHT_BIT_ACTIVATIONS = _changes(False), _changes(True)
 # arXiv 2309.08520: ((a (1 - S)^b + c) N^-d) with N the non-zero weights, S up to 87.5 %.
 _A, _B, _C, _D = 16.8, 0.722, 45.0, 0.245
 _MOST_SPARSE = 0.875
-_TWO_FOUR = log(10.17 / 5.12)
+(_TWO_FOUR,) = (
+    row.nats
+    for row in tables.pruned()
+    if (row.method, row.pattern, row.model) == ("sparsegpt", "2:4", "llama-2-7b")
+)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,15 @@ def matrix_parameters(arch: Architectures) -> Array:
     Those are the embedding, the head, learned positions, and the embeddings that layers have of
     their own.
     """
-    return parameters(arch) - _looked_up(arch)
+    # A sum, not a difference: bounds of what is taken off twice would be wide.
+    inventory = tensors(arch.as_float())
+    return np.broadcast_to(
+        sum(each.parameters for name, each in inventory.items() if name not in _LOOKED_UP),
+        (len(arch),),
+    )
+
+
+_LOOKED_UP = ("embedding", "head", "positions", "layer_embedding")
 
 
 @once

@@ -115,11 +115,10 @@ def candidate_title(run: SweepRun, row: int) -> str:
 
 def _front_title(run: SweepRun) -> str:
     """Say what ran where, over which space, by which law and under which limits."""
-    work = run.workload
     parts = [
         f"Space: {run.space_title}",
         f"losses by: {run.law_title}",
-        f"prompt {work.prompt}, {work.generate} tokens generated, batch {work.batch}",
+        run.asked_briefly,
     ]
     if run.constraints:
         parts.append(", ".join(limits(run.constraints, run.loss_unit)))

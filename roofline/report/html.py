@@ -44,14 +44,13 @@ def report_html(run: SweepRun, points: Mapping[int, Roofline]) -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    work = run.workload
     told = limits(run.constraints, run.loss_unit)
     allowed = f" Limits: {', '.join(told)}." if told else ""
     return Template(_text("template.html")).substitute(
         title=escape(f"What to train for: {run.device.title}"),
         subtitle=escape(
             f"{run.space_title}. Processor {run.processor}{_under(run)}; "
-            f"prompt of {work.prompt} tokens, {work.generate} generated, batch {work.batch}. "
+            f"{run.asked_briefly}. "
             f"Minimised: {', '.join(run.objectives)}.{allowed} Losses by: {run.law_title}."
         ),
         summary=_summary(run),
@@ -211,13 +210,14 @@ def _inputs(run: SweepRun) -> str:
         "space": run.space_title,
         "loss law": run.law_title,
         "device": f"{run.device.title}, processor {run.processor}",
+        **({"placement": run.placement} if run.placement else {}),
         "runtime": run.runtime or "none named",
         "basis": run.basis,
         **{
             f"90 % interval, {name}": f"{low:.2f} to {high:.2f} times the prediction"
             for name, (low, high) in run.intervals.items()
         },
-        **{f"workload: {name}": value for name, value in run.workload.to_dict().items()},
+        **{f"workload: {name}": value for name, value in run.asked.items()},
         "minimised": ", ".join(run.objectives),
         **{
             f"limit on {name}": say(name, limit, run.loss_unit)

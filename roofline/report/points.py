@@ -92,7 +92,8 @@ def roofline_points(
     formats = {} if arch is None else _formats_of(arch[row], chip)
     shares = _shares(chip, None if arch is None else arch[row])
     operators = _operators(estimate, row, formats)
-    used = operators.loc[operators["flops"] > 0, "format"] if formats else chip.peaks
+    multiplied = (operators["flops"] > 0) & (operators["format"] != "")  # a draft has no one format
+    used = operators.loc[multiplied, "format"] if formats else chip.peaks
     return Roofline(
         title=f"{device.title}, {chip.title}",
         operators=operators,

@@ -37,5 +37,5 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def checkpointed_method(path: Path) -> str:
-    """Return the method whose checkpoint a file is: exact, or the algorithm's name."""
+    """Return the method whose checkpoint a file is: exact, pruned, or the algorithm's name."""
     return str(read_checkpoint(path).get("algorithm", "exact"))

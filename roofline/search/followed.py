@@ -32,14 +32,14 @@ class Followed:
     rules: int
 
     @classmethod
-    def of(cls, problem: Problem) -> Followed:
-        """Follow a problem's evaluator over the grid.
+    def of(cls, problem: Problem, cells: int | None = None) -> Followed:
+        """Follow a problem's evaluator over the grid; cells: of the largest table.
 
         Raises TypeError where it does what cannot be followed: ask an array for its values, or
         decide by them.
         """
         space = problem.space
-        grid = Grid(space.shape)
+        grid = Grid(space.shape) if cells is None else Grid(space.shape, cells)
         columns: Any = {name: grid.table(values) for name, values in space.tables().items()}
         said = problem.evaluator(Architectures(**columns))
         quantities: dict[str, Any] = {name: grid.wrap(value) for name, value in said.items()}

@@ -30,7 +30,8 @@ class RooflineEvaluator:
     """Judges candidates by the roofline engine and a loss law.
 
     processor: which of the device's; its default one if None. runtime: whose kernels are predicted;
-    the one that is best known there if None. ideal: the floor of the engine.
+    the one that is best known there if None. ideal: the floor of the engine. placement, prefer:
+    several processors, or each candidate's best, as in `estimate`.
     """
 
     device: Device
@@ -39,6 +40,8 @@ class RooflineEvaluator:
     processor: str | None = None
     ideal: bool = False
     runtime: str | None = None
+    placement: str | None = None
+    prefer: str = "latency"
 
     def __call__(self, arch: Architectures) -> dict[str, Array]:
         """Return every objective, whether the model fits, and whether the law reaches it."""
@@ -52,6 +55,8 @@ class RooflineEvaluator:
             processor=self.processor,
             runtime=self.runtime,
             ideal=self.ideal,
+            placement=self.placement,
+            prefer=self.prefer,
             breakdown=False,
             threads=1,  # a search spreads its chunks over the cores itself
         )
@@ -154,9 +159,11 @@ class Problem:
         known = self.evaluate(self.space.at(sample)).quantities
         for name in judged:
             if name not in known or np.isnan(known[name]).all():
-                raise SpecError(
-                    f"{name} is not known for any candidate: the device profile does not say enough"
-                )
+                draft = getattr(getattr(self.evaluator, "workload", None), "draft_model", None)
+                why = "the device profile does not say enough"
+                if draft is not None and name in ("ttft", "tpot", "latency"):
+                    why = f"none is larger than draft {draft.names[0]} and of its vocabulary"
+                raise SpecError(f"{name} is not known for any candidate: {why}")
 
     def sample(self, points: int) -> Array:
         """Return the candidates among so many points at even distances across the space."""

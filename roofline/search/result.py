@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from arch_space.architectures import Architectures
     from roofline.search.problem import Problem
+    from roofline.search.pruned.state import Pruning
 
 Array = np.ndarray
 
@@ -26,7 +27,7 @@ class SearchResult:
     indices: (M,) points of the space. points: (M, k) objectives, in SI units. quantities: every
     column of the evaluator, (M,). in_range: (M,) the law's data reach the candidate. evaluated,
     feasible: how many candidates were judged and allowed. valid: how many the space has. method:
-    exact, nsga2 or nsga3.
+    exact, pruned, nsga2 or nsga3. pruning: what became of the boxes of a pruned search.
     """
 
     indices: Array
@@ -40,6 +41,7 @@ class SearchResult:
     valid: int
     seconds: float
     method: str
+    pruning: Pruning | None = None
 
     @classmethod
     def of(
@@ -52,6 +54,7 @@ class SearchResult:
         feasible: int,
         seconds: float,
         method: str,
+        pruning: Pruning | None = None,
     ) -> SearchResult:
         """Describe a front: indices (M,) and their objectives (M, k)."""
         order = np.lexsort((indices, *points.T[::-1]))
@@ -70,10 +73,18 @@ class SearchResult:
             valid=problem.space.valid_count,
             seconds=seconds,
             method=method,
+            pruning=pruning,
         )
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is proven that no candidate of the space beats a member."""
+        if self.pruning is not None:
+            return self.pruning.open == 0
+        return self.method == "exact"
 
     def reference(self) -> Array:
         """Return the point that the front's hypervolume is measured from by default."""

@@ -43,8 +43,13 @@ class SweepRun:
 
     @property
     def processor(self) -> str:
-        """Name of the processor that the candidates run on."""
-        return self.sweep.processor or self.device.default_processor
+        """Name of the processor that candidates run on; under a placement, that of the answer."""
+        return self.sweep.main_processor or self.device.default_processor
+
+    @property
+    def placement(self) -> str | None:
+        """The placement on several processors, or `best`; None on one."""
+        return self.sweep.placement
 
     @property
     def runtime(self) -> str:
@@ -73,6 +78,22 @@ class SweepRun:
     def workload(self) -> Workload:
         """The workload."""
         return self.sweep.workload.workload()
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the model is asked to do, by name: the one workload, or the mix."""
+        mix = self.sweep.mix
+        if mix is None:
+            return self.workload.to_dict()
+        return {"mix": mix.name, "workloads": mix.describe(), "objectives are the": self.sweep.how}
+
+    @property
+    def asked_briefly(self) -> str:
+        """The same in a few words."""
+        if self.sweep.mix is not None:
+            return f"{self.sweep.how} of {self.sweep.mix.describe()}"
+        work = self.workload
+        return f"prompt {work.prompt}, {work.generate} tokens generated, batch {work.batch}"
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -115,6 +136,7 @@ class SweepRun:
         return {
             "device": self.device.name,
             "processor": self.processor,
+            "placement": self.placement,
             "runtime": self.runtime,
             "basis": self.basis,
             "intervals": self.intervals,

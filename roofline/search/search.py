@@ -1,4 +1,4 @@
-"""The way in: search a problem by enumerating it, or by NSGA-II where that would take long."""
+"""The way in: by enumeration, by pruning where that would take long, or by NSGA-II."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from roofline.search.checkpoints import checkpointed_method
 from roofline.search.enumeration import enumerate_exactly
 from roofline.search.evolution import ALGORITHMS, evolve
 from roofline.search.problem import Problem
+from roofline.search.pruned import can_follow, prune
 from roofline.search.result import SearchResult
 from roofline.search.workers import cores
 from spec_files import SpecError, did_you_mean
@@ -18,9 +19,11 @@ from spec_files import SpecError, did_you_mean
 if TYPE_CHECKING:
     from roofline.search.cluster import Cluster
 
-METHODS = ("auto", "exact", *ALGORITHMS)
+METHODS = ("auto", "exact", "pruned", *ALGORITHMS)
 PATIENCE = 60.0
-"""Seconds that an exact search may take before `auto` turns to NSGA-II."""
+"""Seconds that an exact search may take before `auto` turns to another."""
+MOST_PRUNED = 3
+"""Objectives up to which a front stays small enough for `auto` to prune by it."""
 _SAMPLE = 2**14
 
 
@@ -33,21 +36,33 @@ def search(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     checkpoint: str | Path | None = None,
+    max_seconds: float | None = None,
     cluster: Cluster | None = None,
 ) -> SearchResult:
     """Return the Pareto front of a problem.
 
-    method: `exact` judges every candidate; `nsga2` and `nsga3` spend a number of evaluations,
-    repeatably for a seed; `auto` goes on with the method whose checkpoint there is, or measures the
-    rate on a sample, and is exact where that takes less than a minute and NSGA-II elsewhere.
-    workers: of the exact search. progress: called with how much is done of how much. checkpoint: a
-    file that the search continues from, if it is there, and that it writes. cluster: machines to
-    enumerate on; `auto` is then exact, for a heuristic search runs in one process.
+    method: `exact` judges every candidate; `pruned` finds the same front, but leaves out boxes of
+    the space by proof; `nsga2` and `nsga3` spend a number of evaluations, repeatably for a seed.
+    `auto` goes on with the method whose checkpoint there is, or is what `choose_method` says, and
+    prunes for a minute.
+    workers: of the exact searches. progress: called with how much is done of how much. checkpoint:
+    a file that the search continues from, if it is there, and that it writes. max_seconds: when
+    `pruned` stops though it is not done. cluster: machines to enumerate on; `auto` is then exact,
+    for the other searches run in one process.
     """
     if method not in METHODS:
         raise SpecError(f"unknown search method {method!r}{did_you_mean(method, METHODS)}")
     if method == "auto":
         method = choose_method(problem, checkpoint, workers, cluster)
+        max_seconds = PATIENCE if max_seconds is None else max_seconds
+    if method == "pruned":
+        return prune(
+            problem,
+            workers=workers,
+            max_seconds=max_seconds,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
     if method == "exact":
         return enumerate_exactly(
             problem, workers=workers, progress=progress, checkpoint=checkpoint, cluster=cluster
@@ -68,11 +83,17 @@ def choose_method(
     workers: int | None = None,
     cluster: Cluster | None = None,
 ) -> str:
-    """Return the method of a checkpoint, if there is one; else exact if quick, else NSGA-II."""
+    """Return the method of a checkpoint, if there is one, or else the one that suits a problem.
+
+    Exact where that takes less than a minute; else pruned, for up to three objectives where the
+    formulas can be followed; else NSGA-II.
+    """
     if checkpoint and Path(checkpoint).exists():
         return checkpointed_method(Path(checkpoint))
-    quick = cluster is not None or seconds_to_enumerate(problem, workers) <= PATIENCE
-    return "exact" if quick else "nsga2"
+    if cluster is not None or seconds_to_enumerate(problem, workers) <= PATIENCE:
+        return "exact"
+    few = len(problem.objectives) <= MOST_PRUNED
+    return "pruned" if few and can_follow(problem) else "nsga2"
 
 
 def seconds_to_enumerate(problem: Problem, workers: int | None = None) -> float:

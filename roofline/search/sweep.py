@@ -12,21 +12,24 @@ import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from arch_space.architectures import Architectures, concatenate
-from arch_space.library import ReferenceModel, load_model, reference_model, shipped_models
+from arch_space.library import ReferenceModel, shipped_models
 from arch_space.spaces import Space, load_space
 from hardware_specs import Device
 from roofline.efficiency.calibrated import calibrated
 from roofline.engine import BOUNDS, Estimate, estimate
+from roofline.engine.placement import CRITERIA, calibrated_for, main_processor
 from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
+from roofline.mixes import Mix
 from roofline.search.evolution import ALGORITHMS
+from roofline.search.many import How, MixEvaluator, estimate_mix
 from roofline.search.objectives import Constraint, parse_objectives
-from roofline.search.problem import Problem, RooflineEvaluator
+from roofline.search.problem import Evaluator, Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.run import SweepRun
-from roofline.search.search import choose_method, search
+from roofline.search.search import PATIENCE, choose_method, search
 from roofline.search.uncertainty import Errors, assess, distance, own_intervals
 from roofline.search.verdict import add_confidence, add_survival
-from roofline.workload import Workload
+from roofline.search.workload_spec import WorkloadSpec, held_whole, model_file
 from spec_files import (
     Spec,
     SpecError,
@@ -69,31 +72,11 @@ DIMENSIONS = {
 
 FORMAT_PARTS = ("weight", "kv", "activation")
 
-METHOD_NAMES = {"exact": "exact enumeration"} | {
+METHOD_NAMES = {"exact": "exact enumeration", "pruned": "pruning by bounds"} | {
     name: f"{title} and a walk along its front" for name, title in ALGORITHMS.items()
 }
 
 PACKAGES = ("roofline", "numpy", "pymoo", "moocore", "pydantic")
-
-
-class WorkloadSpec(Spec):
-    """The workload of a sweep, as a sweep file holds it."""
-
-    batch: int = Workload.batch
-    prompt: int = Workload.prompt
-    generate: int = Workload.generate
-    mask: str = Workload.mask
-    logits: str = Workload.logits
-    attention: str = Workload.attention
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.workload()
-        return self
-
-    def workload(self) -> Workload:
-        """Return the workload that the engine takes."""
-        return Workload(**self.model_dump())
 
 
 class Sweep(Spec):
@@ -103,8 +86,14 @@ class Sweep(Spec):
     processor: str | None = None
     runtime: str | None = None
     """Whose kernels are predicted; the one that is best known on the device where not given."""
+    placement: str | None = None
+    """Several processors in place of one, as in prefill=npu,decode=cpu; `best`: each candidate's
+    own best in the first objective of time or energy."""
     space: Space
     workload: WorkloadSpec = WorkloadSpec()
+    mix: Mix | None = None
+    """Several workloads in place of one: objectives are their weighted means, or their worsts."""
+    how: How = "mean"
     law: SerializeAsAny[Law]
     """The whole loss law, coefficients included; the front is of its losses."""
     other_laws: tuple[SerializeAsAny[Law], ...] = ()
@@ -112,7 +101,9 @@ class Sweep(Spec):
     objectives: tuple[str, ...] = ("loss", "tpot")
     constraints: dict[str, str | float] = Field({})
     """Largest value of an objective, with its unit."""
-    method: Literal["auto", "exact", "nsga2", "nsga3"] = "auto"
+    method: Literal["auto", "exact", "pruned", "nsga2", "nsga3"] = "auto"
+    max_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """When a search by pruning stops though it is not done."""
     evaluations: int = Field(100_000, ge=1)
     seed: int = Field(0, ge=0)
     ideal: bool = False
@@ -160,10 +151,18 @@ class Sweep(Spec):
         if self.processor is not None and self.processor not in self.device.processors:
             hint = did_you_mean(self.processor, self.device.processors)
             raise SpecError(f"no processor {self.processor!r}{hint}", at=("processor",))
-        with within("runtime"):
+        if self.placement is not None and self.processor is not None:
+            raise SpecError("a processor is given, and a placement, which names them")
+        if self.placement is not None and self.mix is not None:
+            raise SpecError("a mix of workloads runs on one processor: leave the placement out")
+        with within("runtime" if self.placement is None else "placement"):
             self.calibrated()
         self.limits()
         self._check_laws()
+        if self.max_seconds is not None and self.method not in ("auto", "pruned"):
+            raise SpecError(
+                f"{self.method} runs to its end: max_seconds is of pruned", at=("max_seconds",)
+            )
         return self
 
     def _check_laws(self) -> None:
@@ -210,17 +209,22 @@ class Sweep(Spec):
         held = {name: word for name, word in (formats or {}).items() if word is not None}
         laws = [load_law(name, tokens) for name in _names(law)]
         processor = inputs.get("processor")
-        known = calibrated(device, processor, inputs.get("runtime"))
-        calibration = known.processor(processor).calibration
-        if calibration is not None:
-            inputs["runtime"] = calibration.runtime
+        if inputs.get("placement") is None:
+            known = calibrated(device, processor, inputs.get("runtime"))
+            calibration = known.processor(processor).calibration
+            if calibration is not None:
+                inputs["runtime"] = calibration.runtime
+        else:
+            known = calibrated_for(device, inputs["placement"], inputs.get("runtime"))
+            processor = main_processor(device, inputs["placement"], inputs.get("runtime"))
+        inputs["workload"] = held_whole(inputs.get("workload", {}))
         gathered = {
             "device": known,
             "space": grid.holding(held) if held else grid,
             "law": laws[0],
             "other_laws": tuple(laws[1:]),
             "own_intervals": {} if inputs.get("ideal") else own_intervals(known, processor),
-            "references": [_model(name) for name in names],
+            "references": [model_file(name) for name in names],
             "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         }
         return validate_spec(gathered | inputs, cls, "sweep")
@@ -244,7 +248,21 @@ class Sweep(Spec):
 
     def calibrated(self) -> Device:
         """Return the device with the efficiencies that candidates are judged by."""
+        if self.placement is not None:
+            return calibrated_for(self.device, self.placement, self.runtime)
         return calibrated(self.device, self.processor, self.runtime)
+
+    @property
+    def main_processor(self) -> str | None:
+        """The processor of the answer, of which intervals and figures tell; None: the default."""
+        if self.placement is None:
+            return self.processor
+        return main_processor(self.device, self.placement, self.runtime)
+
+    @property
+    def prefer(self) -> str:
+        """What a best placement has the least of: the first objective of time or energy."""
+        return next((name for name in self.objectives if name in CRITERIA), "latency")
 
     def limits(self) -> tuple[Constraint, ...]:
         """Return the constraints in SI units."""
@@ -263,14 +281,14 @@ class Sweep(Spec):
 
     def problem(self, law: Law | None = None) -> Problem:
         """Return the search problem; law: another than the front's own."""
-        evaluator = RooflineEvaluator(
-            self.calibrated(),
-            self.workload.workload(),
-            self.law if law is None else law,
-            processor=self.processor,
-            ideal=self.ideal,
-            runtime=self.runtime,
-        )
+        judged = (self.law if law is None else law, self.processor, self.ideal, self.runtime)
+        evaluator: Evaluator
+        if self.mix is None:
+            workload = self.workload.workload()
+            where = (self.placement, self.prefer)
+            evaluator = RooflineEvaluator(self.calibrated(), workload, *judged, *where)
+        else:
+            evaluator = MixEvaluator(self.calibrated(), self.mix, *judged, self.how)
         return Problem(
             self.space, evaluator, self.objectives, self.limits(), in_range_only=self.in_range_only
         )
@@ -291,19 +309,14 @@ class Sweep(Spec):
         method: str = self.method
         if method == "auto":
             method = choose_method(problem, checkpoint, cluster=cluster)
-        heuristic = "nsga2" if method == "exact" else method
+        heuristic = "nsga2" if method in ("exact", "pruned") else method
+        proven = "pruned" if method == "pruned" else "exact"
         beside = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-certify")
         results = {
-            name: search(
-                problem,
-                name,
-                evaluations=self.evaluations,
-                seed=self.seed,
-                progress=progress,
-                checkpoint=checkpoint if name == method else beside,
-                cluster=cluster,
+            name: self._search(
+                problem, name, checkpoint if name == method else beside, progress, cluster
             )
-            for name in (("exact", heuristic) if self.certify else (method,))
+            for name in ((proven, heuristic) if self.certify else (method,))
         }
         result = results[method]
         if not len(result):
@@ -318,10 +331,12 @@ class Sweep(Spec):
             "hypervolume": result.hypervolume(),
             "hypervolume_reference": [float(x) for x in result.reference()],
         }
+        if result.pruning is not None:
+            summary["pruning"] = result.pruning.to_dict()
         if self.certify:
             evolved = results[heuristic]
             summary[f"{heuristic}_evaluations"] = evolved.evaluated
-            summary[f"{heuristic}_hypervolume_ratio"] = evolved.hypervolume_ratio(results["exact"])
+            summary[f"{heuristic}_hypervolume_ratio"] = evolved.hypervolume_ratio(results[proven])
         others = self._under_other_laws(method, checkpoint, progress, cluster)
         return self._describe(problem, result, others, summary)
 
@@ -337,19 +352,31 @@ class Sweep(Spec):
         for number, law in enumerate(self.other_laws, 1):
             problem = self.problem(law)
             file = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
-            result = search(
-                problem,
-                method,
-                evaluations=self.evaluations,
-                seed=self.seed,
-                progress=progress,
-                checkpoint=file,
-                cluster=cluster,
-            )
+            result = self._search(problem, method, file, progress, cluster)
             if not len(result):
                 raise SpecError(f"under law {law.name!r}, {self._nothing_left(problem)}")
             found.append((problem, result))
         return found
+
+    def _search(
+        self,
+        problem: Problem,
+        method: str,
+        checkpoint: Path | None,
+        progress: Progress | None,
+        cluster: Cluster | None,
+    ) -> SearchResult:
+        limit = PATIENCE if self.method == "auto" else None
+        return search(
+            problem,
+            method,
+            evaluations=self.evaluations,
+            seed=self.seed,
+            progress=progress,
+            checkpoint=checkpoint,
+            cluster=cluster,
+            max_seconds=limit if self.max_seconds is None else self.max_seconds,
+        )
 
     def _nothing_left(self, problem: Problem) -> str:
         """Say what no candidate meets, and the nearest that one does."""
@@ -400,7 +427,7 @@ class Sweep(Spec):
         rest = [int(row) for row in order[1:] if other[row]]
         runner_up = rest[0] if rest else None
         errors = Errors.of(
-            self.law, self.calibrated(), self.processor, self.ideal, self.own_intervals
+            self.law, self.calibrated(), self.main_processor, self.ideal, self.own_intervals
         )
         found = assess(problem, result.indices, errors, knee, runner_up, seed=self.seed)
         summary |= add_confidence(front, found, errors)
@@ -448,6 +475,9 @@ class Sweep(Spec):
                 "out_of_range": out_of_range_reasons(law, arch),
             }
         )
+        if found.placement is not None:
+            placed = np.array([str(option) for option in found.placements], dtype=object)
+            table["placement"] = placed[found.placement]
         return pd.concat([arch.to_frame(), table], axis=1)
 
     def estimate(
@@ -457,25 +487,16 @@ class Sweep(Spec):
 
         ideal: the floor, or not, whatever the sweep asks for.
         """
-        return estimate(
-            arch,
-            self.calibrated(),
-            self.workload.workload(),
-            processor=self.processor,
-            runtime=self.runtime,
-            ideal=self.ideal if ideal is None else ideal,
-            breakdown=breakdown,
-        )
-
-
-def _model(name_or_path: str | Path) -> ReferenceModel:
-    """Return a reference model, or a model file made of a config.json."""
-    if str(name_or_path) in shipped_models():
-        return reference_model(name_or_path)
-    arch = load_model(name_or_path)
-    return validate_spec(
-        {"name": arch.names[0], "architecture": arch.row()}, ReferenceModel, str(name_or_path)
-    )
+        options: dict[str, Any] = {
+            "processor": self.processor,
+            "runtime": self.runtime,
+            "ideal": self.ideal if ideal is None else ideal,
+            "breakdown": breakdown,
+        }
+        if self.mix is not None:
+            return estimate_mix(arch, self.calibrated(), self.mix, self.how, **options)
+        options |= {"placement": self.placement, "prefer": self.prefer}
+        return estimate(arch, self.calibrated(), self.workload.workload(), **options)
 
 
 def _names(law: str | Path | Sequence[str | Path]) -> list[str | Path]:

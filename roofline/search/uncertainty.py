@@ -17,6 +17,7 @@ import numpy as np
 
 from roofline.search.evolution import neighbours
 from roofline.search.fronts import non_dominated
+from roofline.search.many import MixEvaluator
 from roofline.search.problem import Problem, RooflineEvaluator
 
 if TYPE_CHECKING:
@@ -198,13 +199,13 @@ def assess(
 ) -> Confidence:
     """Draw a front and its rivals, and count.
 
-    problem: its evaluator is a RooflineEvaluator. members: (M,) points of its space, in the order
-    of the answer. knee, runner_up: rows among them. Reproducible for a seed. O(draws x contenders x
-    log contenders) in time.
+    problem: its evaluator is of one workload or of a mix. members: (M,) points of its space, in the
+    order of the answer. knee, runner_up: rows among them. Reproducible for a seed. O(draws x
+    contenders x log contenders) in time.
     """
     from roofline.laws import interval
 
-    if not isinstance(problem.evaluator, RooflineEvaluator):
+    if not isinstance(problem.evaluator, RooflineEvaluator | MixEvaluator):
         raise TypeError("only candidates that the roofline judges can be drawn")
     everyone, cut = contenders(problem, members, errors, seed=seed, rivals=rivals)
     rows = np.searchsorted(everyone, members)
@@ -281,7 +282,7 @@ def on_front(columns: Sequence[Array]) -> Array:
 
 
 def draw(
-    evaluator: RooflineEvaluator,
+    evaluator: RooflineEvaluator | MixEvaluator,
     arch: Architectures,
     errors: Errors,
     names: Sequence[str],
@@ -440,7 +441,7 @@ def _allowance(problem: Problem, around: Array, errors: Errors, seed: int) -> Ar
     around = around[space.valid(around)]
     some = around[np.unique(np.linspace(0, len(around) - 1, _LOOKED_AT).round().astype(int))]
     evaluator = problem.evaluator
-    assert isinstance(evaluator, RooflineEvaluator)
+    assert isinstance(evaluator, RooflineEvaluator | MixEvaluator)
     arch, names = space.at(some), problem.objectives
     parts = draw(evaluator, arch, errors, names, _PILOT, seed)
     drawn = [np.stack([part[name] for name in names], axis=-1) for part in parts]

@@ -88,8 +88,9 @@ def add_survival(
     names = [law.name for law in laws]
     beats = [name for name in names if not front.at[knee, f"on_front_{name}"]]
     fate = f"is beaten under {' and '.join(beats)}" if beats else "survives every law"
-    heuristic = ALGORITHMS.get(result.method)
-    searched = "" if heuristic is None else f", as far as {heuristic} has searched"
+    how = ALGORITHMS.get(result.method)
+    how = f"{how} has" if how else "it has been"
+    searched = "" if result.exact else f", as far as {how} searched"
     return {
         "survival": f"{survives.sum()} of the {len(front)} members survive every law: no candidate "
         f"beats them under {', '.join(names[:-1])} or {names[-1]}{searched}. The knee {fate}.",

@@ -106,11 +106,14 @@ OTHER_TYPES = {
     ),
 }  # fmt: skip
 # Types that transformers has no class of, but one of the same shape, in its words. Counts
-# published: internlm2 1,889,110,016; ChatGLM3 6,243,584,000; Baichuan2 7,505,973,248.
+# published: internlm2 1,889,110,016; ChatGLM3 6,243,584,000; Baichuan2 7,505,973,248; LLaDA
+# 16,031,162,368 bytes in 16 bits (its safetensors index); Dream that of Qwen2.5 7B, its start.
 SAME_SHAPE = {
     "baichuan2-7b": "llama",
     "chatglm3-6b": "qwen2",
+    "dream-7b": "qwen2",
     "internlm2-1.8b": "llama",
+    "llada-8b": "llama",
     "minicpm4-0.5b": "llama",
 }
 

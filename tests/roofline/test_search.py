@@ -246,8 +246,10 @@ def test_nsga2_under_tight_constraints_stays_within_them():
 def test_auto_enumerates_what_is_quickly_enumerated(monkeypatch):
     assert search(problem()).method == "exact"
     module = sys.modules[search_module.__module__]
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
-    assert search(problem(), evaluations=100).method == "nsga2"
+    monkeypatch.setattr(module, "PATIENCE", 1e-9)
+    assert search(problem()).method == "pruned"
+    many = problem(objectives=("loss", "tpot", "ttft", "memory"))
+    assert search(many, evaluations=100).method == "nsga2"
     with pytest.raises(SpecError, match="nearest is 'exact'"):
         search(problem(), "exakt")
 

@@ -1,0 +1,1 @@
+"""Diffusion language models: how they decode, what that costs, and voting over their samples."""

@@ -1,0 +1,1 @@
+"""Searches of collaboration graphs, one file a method; all ask a ledger for evaluations."""
