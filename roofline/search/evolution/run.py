@@ -89,9 +89,10 @@ def evolve(
     (all shipped ones by default), and of random ones. Offspring that break a rule are moved to the
     nearest candidate; those evaluated before are bred again, so each evaluation is of a new
     candidate. Once the hypervolume grows no more, or half of the evaluations are spent, the rest
-    goes to neighbours of the front: points that differ from a member in one value. The run
-    ends where none are left, where `patience` generations' worth of evaluations add no more than
-    `tolerance` of the hypervolume, or with the evaluations. The front is that of all evaluated.
+    goes to neighbours of the front: points that differ from a member in one value; where none are
+    left, breeding goes on. The run ends where neither finds more, where `patience` generations'
+    worth of evaluations add no more than `tolerance` of the hypervolume, or with the evaluations.
+    The front is that of all evaluated.
 
     checkpoint: a file that the search continues from, if it is there, and that is written every so
     many seconds and at the end; the front is the same, byte for byte, as without interruption.
@@ -139,6 +140,7 @@ class _Run:
         )
         self.phase = "first"
         self.walked = np.empty(0, dtype=np.int64)
+        self.bred_out = False  # breeding gains nothing more
         self.seconds = 0.0
 
     @property
@@ -153,14 +155,18 @@ class _Run:
             self.breeder.begin(first(self.encoding, self.archive, self.references, most, self.rng))
             self.growth.begin(self.archive)
             self.phase = "breed"
-        elif self.phase == "breed":
-            kept = int(self.settings.evaluations * POLISH)
+        elif self.phase in ("breed", "breed on"):
+            kept = int(self.settings.evaluations * POLISH) if self.phase == "breed" else 0
             bred = self.breeder.breed(self.left - kept) if self.left > kept else 0
-            if not bred or self.growth.stalled(self.archive):
+            stalled = self.growth.stalled(self.archive)
+            if stalled or not bred:
+                self.bred_out = stalled or self.left > kept
                 self.growth.begin(self.archive)
                 self.phase = "walk"
-        elif not self._walk() or self.growth.stalled(self.archive):
+        elif self.growth.stalled(self.archive):
             self.phase = "done"
+        elif not self._walk():
+            self.phase = "done" if self.bred_out else "breed on"
         if self.left <= 0:
             self.phase = "done"
 
@@ -192,6 +198,7 @@ class _Run:
             "phase": self.phase,
             "random": json.dumps(self.rng.bit_generator.state),
             "walked": self.walked,
+            "bred_out": self.bred_out,
             "since": self.growth.since,
             "before": self.archive.points[:0] if before is None else before,
             "seconds": self.seconds,
@@ -214,6 +221,7 @@ class _Run:
             getattr(self, part).load({n.removeprefix(f"{part}_"): saved[n] for n in names})
         self.rng.bit_generator.state = json.loads(str(saved["random"]))
         self.phase, self.walked = str(saved["phase"]), saved["walked"]
+        self.bred_out = bool(saved["bred_out"])
         self.growth.since, self.growth.before = int(saved["since"]), saved["before"]
         self.seconds = float(saved["seconds"])
 

@@ -103,15 +103,20 @@ def growth(before: Array | None, after: Array) -> float:
 
 
 def contributions(points: Array) -> Array:
-    """Return what each member of a front alone adds to its hypervolume, (N,).
+    """Return what each member of a front alone adds to its hypervolume, (N,); ends add most.
 
-    Nothing is told apart, for want of time, where there are more than three objectives.
+    An end is best in some objective: what lies beyond it is not known, so it is infinite. Of more
+    than three objectives the others are not told apart, for want of time.
     """
-    if not 1 < points.shape[1] <= _CONTRIBUTIONS:
-        return np.zeros(len(points))
-    import moocore
+    if 1 < points.shape[1] <= _CONTRIBUTIONS and len(points):
+        import moocore
 
-    return np.asarray(moocore.hv_contributions(points, ref=reference_point(points)))
+        added = np.array(moocore.hv_contributions(points, ref=reference_point(points)))
+    else:
+        added = np.zeros(len(points))
+    if len(points):
+        added[np.argmin(points, axis=0)] = np.inf
+    return added
 
 
 def _volume(points: Array, reference: Array) -> float:
