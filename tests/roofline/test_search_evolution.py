@@ -156,7 +156,7 @@ class TestEncoding:
         counts = np.bincount(jumps, minlength=4)[1:]
         assert counts.min() > 0.6 * counts.max()
         near = step[:, 0][(step[:, 0] > 0) & (parents[0][:, 0] == 0)]
-        assert (near == 1).mean() > 0.4
+        assert (near == 1).mean() > 1.3 * (near == 4).mean()
 
     def test_neighbours_differ_in_one_value_or_are_repaired(self):
         code = Encoding(jumbled())

@@ -17,7 +17,7 @@ Array = np.ndarray
 BLEND = 0.25
 """Share of the crossings that mix ordered values, where the others exchange them."""
 _BEYOND = 0.25  # share of the parents' distance that a mixture may lie beyond either
-_FAR = 0.25  # share of the mutations of ordered values that go anywhere
+_FAR = 0.5  # share of the mutations of ordered values that go anywhere
 
 
 def cross(encoding: Encoding, parents: Array, rng: np.random.Generator) -> Array:

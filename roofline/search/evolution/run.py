@@ -18,7 +18,7 @@ from roofline.search.evolution.encoding import Encoding
 from roofline.search.evolution.genetic import Breeder
 from roofline.search.evolution.operators import around
 from roofline.search.evolution.start import first, shipped_references
-from roofline.search.evolution.state import Archive, Growth
+from roofline.search.evolution.state import Archive, Growth, contributions
 from roofline.search.problem import Problem
 from roofline.search.result import SearchResult
 from spec_files import SpecError, did_you_mean
@@ -31,11 +31,11 @@ Progress = Callable[[int, int], None]
 ALGORITHMS = {"nsga2": "NSGA-II", "nsga3": "NSGA-III"}
 
 POPULATION = 200
-POLISH = 0.25
+POLISH = 0.5
 """Share of the evaluations that is kept for the walk along the front."""
 GENERATIONS = 40
 """Into which the evaluations are divided where there are too few for whole populations."""
-WALKERS = 4
+WALKERS = 16
 """Share of a population, one in so many, that a step of the walk starts from."""
 PATIENCE = 25
 """Generations' worth of evaluations after which the hypervolume must have grown."""
@@ -88,10 +88,11 @@ def evolve(
     The first generation is of corners of the space, of the candidates nearest to reference models
     (all shipped ones by default), and of random ones. Offspring that break a rule are moved to the
     nearest candidate; those evaluated before are bred again, so each evaluation is of a new
-    candidate. Once the hypervolume grows no more, or three quarters of the evaluations are spent,
-    the rest goes to neighbours of the front: points that differ from a member in one value. The run
-    ends where none are left, where `patience` generations' worth of evaluations add no more than
-    `tolerance` of the hypervolume, or with the evaluations. The front is that of all evaluated.
+    candidate. Once the hypervolume grows no more, or half of the evaluations are spent, the rest
+    goes to neighbours of the front: points that differ from a member in one value; where none are
+    left, breeding goes on. The run ends where neither finds more, where `patience` generations'
+    worth of evaluations add no more than `tolerance` of the hypervolume, or with the evaluations.
+    The front is that of all evaluated.
 
     checkpoint: a file that the search continues from, if it is there, and that is written every so
     many seconds and at the end; the front is the same, byte for byte, as without interruption.
@@ -139,6 +140,7 @@ class _Run:
         )
         self.phase = "first"
         self.walked = np.empty(0, dtype=np.int64)
+        self.bred_out = False  # breeding gains nothing more
         self.seconds = 0.0
 
     @property
@@ -153,28 +155,38 @@ class _Run:
             self.breeder.begin(first(self.encoding, self.archive, self.references, most, self.rng))
             self.growth.begin(self.archive)
             self.phase = "breed"
-        elif self.phase == "breed":
-            kept = int(self.settings.evaluations * POLISH)
+        elif self.phase in ("breed", "breed on"):
+            kept = int(self.settings.evaluations * POLISH) if self.phase == "breed" else 0
             bred = self.breeder.breed(self.left - kept) if self.left > kept else 0
-            if not bred or self.growth.stalled(self.archive):
+            stalled = self.growth.stalled(self.archive)
+            if stalled or not bred:
+                self.bred_out = stalled or self.left > kept
                 self.growth.begin(self.archive)
                 self.phase = "walk"
-        elif not self._walk() or self.growth.stalled(self.archive):
+        elif self.growth.stalled(self.archive):
             self.phase = "done"
+        elif not self._walk():
+            self.phase = "done" if self.bred_out else "breed on"
         if self.left <= 0:
             self.phase = "done"
 
     def _walk(self) -> bool:
-        """Evaluate neighbours of members that were not walked from; False where all were."""
-        fresh = np.setdiff1d(self.archive.keys, self.walked)
+        """Evaluate neighbours of the members that add most to the hypervolume, once of each.
+
+        Where a front has gaps, those at their ends add most. False where all were walked from.
+        """
+        front = self.archive
+        fresh = np.flatnonzero(~np.isin(front.keys, self.walked))
         if not len(fresh):
             return False
-        from_here = self.rng.permutation(fresh)[: max(1, self.population // WALKERS)]
+        fresh = self.rng.permutation(fresh)
+        order = np.argsort(-contributions(front.points)[fresh], kind="stable")
+        from_here = front.keys[fresh[order[: max(1, self.population // WALKERS)]]]
         near = self.encoding.points(around(self.encoding, self.encoding.ranks(from_here)))
-        near = self.rng.permutation(near[self.archive.new(near)])[: self.left]
+        near = self.rng.permutation(near[front.new(near)])[: self.left]
         self.walked = np.concatenate([self.walked, from_here])
         if len(near):
-            self.archive.evaluate(near)
+            front.evaluate(near)
         return True
 
     def save(self, path: Path) -> None:
@@ -186,6 +198,7 @@ class _Run:
             "phase": self.phase,
             "random": json.dumps(self.rng.bit_generator.state),
             "walked": self.walked,
+            "bred_out": self.bred_out,
             "since": self.growth.since,
             "before": self.archive.points[:0] if before is None else before,
             "seconds": self.seconds,
@@ -208,6 +221,7 @@ class _Run:
             getattr(self, part).load({n.removeprefix(f"{part}_"): saved[n] for n in names})
         self.rng.bit_generator.state = json.loads(str(saved["random"]))
         self.phase, self.walked = str(saved["phase"]), saved["walked"]
+        self.bred_out = bool(saved["bred_out"])
         self.growth.since, self.growth.before = int(saved["since"]), saved["before"]
         self.seconds = float(saved["seconds"])
 

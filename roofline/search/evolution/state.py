@@ -13,6 +13,7 @@ from roofline.search.problem import Evaluation, Problem
 Array = np.ndarray
 
 _EXACT_VOLUME = 4  # objectives up to which the hypervolume is cheap enough to be worked out
+_CONTRIBUTIONS = 3  # objectives up to which what each member adds to it is
 _DIRECTIONS = 2**13  # along which it is otherwise approximated
 
 
@@ -99,6 +100,23 @@ def growth(before: Array | None, after: Array) -> float:
     reference = reference_point(after)
     whole = _volume(after, reference)
     return 1 - _volume(before, reference) / whole if whole else 0.0
+
+
+def contributions(points: Array) -> Array:
+    """Return what each member of a front alone adds to its hypervolume, (N,); ends add most.
+
+    An end is best in some objective: what lies beyond it is not known, so it is infinite. Of more
+    than three objectives the others are not told apart, for want of time.
+    """
+    if 1 < points.shape[1] <= _CONTRIBUTIONS and len(points):
+        import moocore
+
+        added = np.array(moocore.hv_contributions(points, ref=reference_point(points)))
+    else:
+        added = np.zeros(len(points))
+    if len(points):
+        added[np.argmin(points, axis=0)] = np.inf
+    return added
 
 
 def _volume(points: Array, reference: Array) -> float:
