@@ -133,7 +133,8 @@ def rooflines(
         works = (flops[row] > 0) & (time[row] > 0)
         group = []
         for name in chips:
-            mine = [f for f, where, w in zip(run_in, on, works, strict=True) if w and where == name]
+            # a draft runs in several formats, and so in none
+            mine = [f for f, at, w in zip(run_in, on, works, strict=True) if w and f and at == name]
             used = mine if one is not None and mine else device.processor(name).peaks
             group.append(Roof(name, *roofs_of(device, device.processor(name), used, one)))
         roofs.append(tuple(group))

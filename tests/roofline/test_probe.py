@@ -476,7 +476,9 @@ class TestCommand:
         assert run(["estimate", "-m", "qwen3-0.6b", "-d", "here.yaml", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["tpot_s"] > 0
 
-    def test_numpy_without_torch(self):
+    def test_numpy_without_torch(self, monkeypatch):
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+            monkeypatch.delenv(name, raising=False)  # a test of worker processes may leave them
         library = NumpyLibrary()
         kept = [s.title for s in plan(MACHINE, library=library).steps]
         assert [t for t in kept if "fp32" in t] == ["products: fp32, numpy", "streaming: fp32"]
