@@ -150,9 +150,11 @@ class Endpoint:
 
     def _complete(self, talk: list[dict[str, str]]) -> str:
         assert self._client is not None
+        # Any: the client's own message types are there only where its extra is installed.
+        messages: Any = talk
         answer = self._client.chat.completions.create(
             model=self.model,
-            messages=talk,  # type: ignore[arg-type]
+            messages=messages,
             temperature=0.7,
             max_tokens=MOST_TOKENS,
         )
