@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, loads nothing from elsewhere, and its links lead.
+"""The site builds without a warning, loads nothing from elsewhere, and its links lead somewhere.
 
 What it says of commands, files and names is compared with the code, apart from what made it.
 """

@@ -104,4 +104,6 @@ def _row(parameter: Any, context: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    """Escape what would end a cell; inside of code nothing does."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(each if each.startswith("`") else each.replace("|", "\\|") for each in parts)

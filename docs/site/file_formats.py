@@ -76,13 +76,15 @@ def _fields(schema: dict[str, Any], elsewhere: dict[str, str]) -> Iterator[str]:
         said = "required" if name in needed else _default(about)
         words = " ".join(about.get("description", "").split())
         cells = (f"`{name}`", words, _type(about, elsewhere), said)
-        yield "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
+        yield "| " + " | ".join(cells) + " |"
     yield ""
 
 
 def _default(about: dict[str, Any]) -> str:
     value = about.get("default")
-    return "" if value in (None, "", {}, []) else f"`{value}`"
+    if isinstance(value, dict) and not any(value.values()):
+        return ""
+    return "" if value in (None, "", []) else f"`{value}`"
 
 
 def _type(about: dict[str, Any], elsewhere: dict[str, str]) -> str:

@@ -70,6 +70,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
                 return f"]({path})"
         return link[0]
 
+    if page.file.src_uri == "README.md":
+        page.meta["hide"] = ["navigation"]  # it stands alone
     if page.file.src_uri in notebook_pages.pages():
         return markdown
     return re.sub(r"\]\(([^)#:]+)\)", lead, markdown)
