@@ -34,6 +34,15 @@ ROOMS = (
 )
 """What has a page: packages by what they export, modules by what is public in them."""
 
+ANSWERS = (
+    "roofline.search.run.SweepRun",
+    "roofline.calibration.profile.Fitted",
+    "roofline.codesign.inverse.Answer",
+    "roofline.strategies.plan.Plan",
+    "roofline.report.points.Roofline",
+)
+"""What the front door's functions return, and no room exports."""
+
 
 def pages() -> Iterator[str]:
     """Yield the pages, the front door first."""
@@ -54,6 +63,7 @@ def files() -> Iterator[tuple[str, str]]:
             ]
             lines.append("")
         lines += [f"::: {home}\n" for home in homes.values() if owners[home] == room]
+        lines += [f"::: {answer}\n" for answer in ANSWERS if room == FRONT]
         yield _page(room), "\n".join(lines)
 
 
