@@ -59,7 +59,8 @@ class Cluster:
         is still waiting at the end is given up. Raises ClusterLost where tasks killed several
         workers, or the scheduler is gone.
         """
-        packed = pickle.dumps(work)
+        # By cloudpickle, which comes with Dask: a function of a script or notebook goes by value.
+        packed = import_module("cloudpickle").dumps(work)
         with self._named():
             # Not pure: another search of the same problem is other work.
             shared = self.client.submit(pickle.loads, packed, pure=False)
