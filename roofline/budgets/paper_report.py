@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from roofline.budgets.folder import save_figure, write_text
 from roofline.budgets.paper import (
     FORMATS,
     MODES,
@@ -22,6 +21,7 @@ from roofline.budgets.paper import (
     describe,
     formats_said,
 )
+from roofline.outputs import save_figure, write_text
 from roofline.report.figures import BLUE, FAINT, ORANGE, STYLE, _name, write_title
 from roofline.report.labels import DPI, place_labels
 from spec_files import format_quantity

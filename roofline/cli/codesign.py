@@ -166,8 +166,8 @@ def codesign(
     the one with the best weighted mean, beside each device's own, and what sharing costs.
     `python -m roofline.codesign` writes reports/codesign.
     """
-    from roofline.codesign.folder import check_folder
     from roofline.codesign.question import Inverse, load_question
+    from roofline.outputs import check_folder
     from spec_files import SpecError
 
     if out is not None:

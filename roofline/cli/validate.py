@@ -45,20 +45,20 @@ def validate(
     than the data sheet allows, are left out of the errors with the reason.
     """
     from roofline.calibration import validation
-    from roofline.cli.probe import refuse_unwritable, write_whole
     from roofline.efficiency.effects import shipped_effects
+    from roofline.outputs import check_file, write_text
     from spec_files import SpecError
 
     if out is not None:
         if out.resolve() == rows.resolve():
             raise SpecError("--out and the measurements are the same file")
-        refuse_unwritable(out, force)
+        check_file(out, force)
     found = validation.read_file(rows, options.given(give))
     judged = validation.validate(found)
     about = shipped_effects().about
     fitted = about.get("sha256") == found.sha256
     if out is not None:
-        write_whole(out, str(judged.predictions.to_csv(index=False, lineterminator="\n")))
+        write_text(out, str(judged.predictions.to_csv(index=False, lineterminator="\n")))
     if as_json:
         import json
 

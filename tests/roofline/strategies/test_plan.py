@@ -250,7 +250,8 @@ def test_said_and_saved_are_the_same(found, tmp_path) -> None:
     import pandas as pd
     import yaml
 
-    from roofline.strategies.folder import check_folder, write_plan
+    from roofline.outputs import check_folder
+    from roofline.strategies.folder import write_plan
 
     write_plan(found, tmp_path / "plan")
     table = pd.read_csv(tmp_path / "plan" / "front.csv")
