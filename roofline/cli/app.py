@@ -14,6 +14,7 @@ from roofline.cli import (
     graph,
     laws,
     listings,
+    new,
     probe,
     strategies,
     sweep,
@@ -42,6 +43,8 @@ app.command("graph")(graph.graph)
 app.command("probe")(probe.probe)
 app.command("calibrate")(calibrate.calibrate)
 app.command("validate")(validate.validate)
+app.command("new-device")(new.new_device)
+app.command("new-space")(new.new_space)
 app.command("runtimes")(listings.list_runtimes)
 app.add_typer(listings.devices, name="devices")
 app.add_typer(listings.models, name="models")

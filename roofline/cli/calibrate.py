@@ -45,7 +45,7 @@ def calibrate(
     from roofline.calibration.profile import fit_device
     from roofline.calibration.validation import read_file
     from roofline.cli import show
-    from roofline.cli.probe import refuse_unwritable, write_whole
+    from roofline.cli.files import refuse_unwritable, write_whole
 
     refuse_unwritable(out, force)
     profile = load_device(device)

@@ -118,7 +118,7 @@ def fit(
     the names of variables and their usual symbols (N, D, loss, run, ...).
     """
     from roofline.cli import show
-    from roofline.cli.probe import refuse_unwritable, write_whole
+    from roofline.cli.files import refuse_unwritable, write_whole
     from roofline.fitting import fit as fit_law
     from roofline.fitting import hold_out, load_form
     from roofline.fitting.law_file import check_range, fitted_law, to_yaml

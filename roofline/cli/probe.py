@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,6 +59,7 @@ def probe(
 
     from hardware_specs.device import KINDS
     from roofline.cli import show
+    from roofline.cli.files import refuse_unwritable, write_whole
     from roofline.probe import measure, plan, this_machine, to_device
     from roofline.probe.profile import Identity, slug
     from spec_files import SpecError, did_you_mean
@@ -102,35 +101,6 @@ def probe(
         typer.echo(json.dumps(printed, indent=2))
         return
     _print(device, out, samples)
-
-
-def refuse_unwritable(file: Path, force: bool) -> None:
-    """Refuse a file that exists or could not be written, before anything is measured."""
-    from spec_files import SpecError
-
-    try:
-        if file.is_dir():
-            raise SpecError(f"{file}: is a folder, not a file to write")
-        if os.path.lexists(file) and not force:
-            raise SpecError(f"{file}: exists; --force overwrites it")
-        handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
-        os.close(handle)
-        Path(draft).unlink()
-    except OSError as error:
-        raise SpecError(f"{file}: cannot be written ({error.strerror})") from None
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        Path(draft).chmod(0o644)
-        os.replace(draft, file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def as_csv(samples: Sequence[Sample]) -> str:

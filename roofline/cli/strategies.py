@@ -317,7 +317,7 @@ def fit_curve(
     from datetime import date
 
     from roofline.cli import show
-    from roofline.cli.probe import refuse_unwritable, write_whole
+    from roofline.cli.files import refuse_unwritable, write_whole
     from roofline.strategies.curve_file import read_curve, to_yaml
     from roofline.strategies.fit import fit_difficulty
     from spec_files import SpecError

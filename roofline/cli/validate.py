@@ -45,7 +45,7 @@ def validate(
     than the data sheet allows, are left out of the errors with the reason.
     """
     from roofline.calibration import validation
-    from roofline.cli.probe import refuse_unwritable, write_whole
+    from roofline.cli.files import refuse_unwritable, write_whole
     from roofline.efficiency.effects import shipped_effects
     from spec_files import SpecError
 
