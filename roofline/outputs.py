@@ -40,6 +40,28 @@ def write_text(file: Path, text: str) -> None:
         stream.write(text)
 
 
+def write_new(file: Path, text: str) -> None:
+    """Write a file that is not there yet, or into a pipe; SpecError for one that is."""
+    through = os.path.exists(file) and not (file.is_file() or file.is_dir())
+    try:
+        with file.open("w" if through else "x", encoding="utf-8", newline="") as stream:
+            try:
+                stream.write(text)
+                stream.flush()
+            except BaseException:
+                if not through:
+                    file.unlink()
+                raise
+    except FileExistsError:
+        if file.is_dir():
+            raise SpecError(f"{file}: is a folder, not a file to write") from None
+        raise SpecError(f"{file}: exists, and is left as it is; name another file by -o") from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise SpecError(f"{file}: cannot be written ({error.strerror})") from None
+
+
 def check_file(file: Path, force: bool) -> None:
     """Refuse a file that exists or could not be written, before anything is worked out.
 

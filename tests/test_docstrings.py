@@ -53,9 +53,9 @@ def public() -> Iterator[tuple[str, Any, str]]:
             yield home, value, ""
             for inner, member in vars(value).items() if inspect.isclass(value) else ():
                 method = plain(member)
-                if not inner.startswith("_") and inspect.isfunction(method):
-                    if method.__module__.startswith(OURS):
-                        yield f"{home}.{inner}", method, inspect.getdoc(value) or ""
+                public = not inner.startswith("_") and inspect.isfunction(method)
+                if public and method.__module__.startswith(OURS):
+                    yield f"{home}.{inner}", method, inspect.getdoc(value) or ""
 
 
 PUBLIC = [each for each in public() if each[0] not in UNSAID]

@@ -30,8 +30,8 @@ Runtime = Annotated[
 Placement = Annotated[
     str | None,
     typer.Option(
-        help="Processors of prefill, decode, head and experts, as in prefill=npu,decode=cpu,"
-        "head=cpu:llama.cpp-cpu (a runtime may follow); or best of all.",
+        help="Processors of prefill, decode, head and experts, as in prefill=npu,decode=cpu; a "
+        "runtime may follow one, as in head=cpu:llama.cpp-cpu; or best of all.",
         metavar="PART=PROCESSOR,...|best",
     ),
 ]
