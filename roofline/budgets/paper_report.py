@@ -22,8 +22,9 @@ from roofline.budgets.paper import (
     describe,
     formats_said,
 )
-from roofline.report.figures import BLUE, FAINT, ORANGE, STYLE, _name, write_title
-from roofline.report.labels import DPI, place_labels
+from roofline.drawing.labels import DPI, name_point, place_labels
+from roofline.drawing.style import BLUE, FAINT, ORANGE, STYLE
+from roofline.drawing.titles import write_title
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
@@ -261,11 +262,11 @@ def _labels(panel: Axes, experiment: Experiment, mode: str) -> list[Annotation]:
         setting = experiment.settings[precision, mode]
         best = experiment.gain(precision, mode)
         at = (setting.reference["latency"], experiment.reference_loss)
-        labels.append(_name(panel, f"{_REFERENCE}, {precision}", at, colour))
+        labels.append(name_point(panel, f"{_REFERENCE}, {precision}", at, colour))
         at = (best.seconds, float(experiment.loss[best.row]))
-        labels.append(_name(panel, f"perplexity {best.change:+.1%}", at, colour))
+        labels.append(name_point(panel, f"perplexity {best.change:+.1%}", at, colour))
         rows = experiment.front(precision, mode)
         near = rows[np.argmin(abs(experiment.loss[rows] - 3.7))]  # where the fronts lie apart
         at = (float(setting.times["latency"][near]), float(experiment.loss[near]))
-        labels.append(_name(panel, f"front, {precision}", at, colour))
+        labels.append(name_point(panel, f"front, {precision}", at, colour))
     return labels

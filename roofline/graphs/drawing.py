@@ -41,7 +41,8 @@ def picture(graphs: Graphs, pool: Pool, title: str, row: int = 0) -> Figure:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from roofline.report.figures import STYLE, write_title
+    from roofline.drawing.style import STYLE
+    from roofline.drawing.titles import write_title
 
     order = nodes_of(graphs, row)
     levels = graphs.levels()[row]

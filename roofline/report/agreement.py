@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from roofline.report.figures import GREY, INK, STYLE
+from roofline.drawing.style import GREY, INK, STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +67,8 @@ def _draw(panel: Axes, part: pd.DataFrame, metric: str, band: tuple[float, float
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel("measured, tokens/s")
-    panel.set_ylabel("predicted, tokens/s")
+    panel.set_xlabel("Measured (tokens per second)")
+    panel.set_ylabel("Predicted (tokens per second)")
     total = float((part["predicted"] / part["measured"] - 1).abs().median())
     panel.set_title(f"{TITLES[metric]}: {len(part)} rows, median error {total:.1%}")
     handles = panel.legend(
