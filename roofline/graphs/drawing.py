@@ -39,6 +39,7 @@ def text_drawing(graphs: Graphs, pool: Pool, row: int = 0) -> str:
 def picture(graphs: Graphs, pool: Pool, title: str, row: int = 0) -> Figure:
     """Draw one graph, its levels from left to right, its models by colour."""
     import matplotlib as mpl
+    import matplotlib.style
     from matplotlib.figure import Figure
 
     from roofline.drawing.style import STYLE

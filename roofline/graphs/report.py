@@ -193,6 +193,7 @@ def verdict(found: list[Comparison]) -> str:
 def figure(found: list[Comparison], seeds: int) -> Figure:
     """Best accuracy against evaluations, a panel a case; bands hold eight of ten seeds."""
     import matplotlib as mpl
+    import matplotlib.style
     from matplotlib.figure import Figure
 
     from roofline.drawing.style import STYLE
@@ -234,6 +235,7 @@ def figure(found: list[Comparison], seeds: int) -> Figure:
 def shape_figure(pool: Pool, task: Task) -> Figure:
     """Predicted accuracy over width and depth of layered graphs, a panel a model."""
     import matplotlib as mpl
+    import matplotlib.style
     from matplotlib.figure import Figure
 
     from roofline.drawing.style import STYLE

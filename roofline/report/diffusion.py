@@ -54,7 +54,7 @@ def break_even_figure(maps: Sequence[Map], devices: Mapping[str, float], model: 
         bar.set_label("Break-even tokens per pass")
         write_title(
             figure,
-            f"Tokens that a pass must commit for diffusion to be as fast as token by token; "
+            "Tokens that a pass must commit for diffusion to be as fast as token by token\n"
             f"{model}, 16 bits, batch 1, {maps[0].generate} tokens in blocks of {maps[0].block}; "
             "no overheads; grey: never; dashed: what confidence .9 commits",
         )

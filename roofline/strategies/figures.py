@@ -56,7 +56,7 @@ def front_figure(plan: Plan) -> Figure:
         rest = np.argwhere(plan.fits & ~np.isnan(costs))
         panel.scatter(
             costs[tuple(rest.T)], 100 * plan.options.accuracy[tuple(rest.T)], s=3, color=FAINT,
-            alpha=0.35, lw=0, zorder=1, rasterized=True, label="other options within the limits",
+            alpha=0.35, lw=0, zorder=1, rasterized=True, label="Other options within the limits",
         )  # fmt: skip
         x, y = costs[tuple(front.T)], 100 * plan.options.accuracy[tuple(front.T)]
         panel.step(x, y, where="post", color=GREY, lw=0.8, zorder=2)

@@ -1,6 +1,7 @@
 """Points against hand arithmetic, figures against their run, and the page against its data."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from roofline.report.figures import (
 from roofline.report.html import report_html
 from roofline.report.points import (
     NATS,
+    PHASES,
     Roofline,
     axis,
     brief,
@@ -585,12 +587,33 @@ def test_text_from_outside_stays_text(page: Page) -> None:
 def test_the_summary_says_what_to_train_and_what_to_be_wary_of(
     page: Page, run: SimpleNamespace
 ) -> None:
-    assert f"Train member {run.knee}" in page.words
+    knee = run.front.loc[run.knee]
+    kind = "mixture of experts" if knee["experts"] > 1 else "dense model"
+    assert f"Train a {kind} of " in page.words
+    assert f"It is member {run.knee}, the knee of the front" in page.words
     assert shape(run.front.loc[run.knee]) in page.words
     assert f"Runner-up, member {run.runner_up}" in page.words
     assert "4 of the 12 members lie beyond" in page.words
     assert "trust the order of the members more than their times" in page.words
     assert "The knee lies beyond" not in page.words
+
+
+def test_the_summary_says_where_the_time_of_each_phase_goes(run: SimpleNamespace) -> None:
+    rows = [run.knee]
+    page = page_of(run, rows)
+    found = rooflines(run, rows)[run.knee]
+    bars = re.findall(r'<div class="bar"[^>]*>(.*?)</div>', page)
+    assert len(bars) == len(PHASES)
+    for phase, bar in zip(PHASES, bars, strict=True):
+        drawn = dict(re.findall(r'class="(\w+)" style="flex-grow:([\d.]+)"', bar))
+        table = found.operators[found.operators["phase"] == phase]
+        fixed = found.fixed_share(phase)
+        for bound in BOUNDS:
+            share = float(table.loc[table["bound"] == bound, "share"].sum())
+            share += fixed if bound == "overhead" else 0.0
+            assert float(drawn.get(bound, 0)) == pytest.approx(share, abs=0.0051)
+        longest = table.loc[table["share"].idxmax(), "operator"].replace("_", " ")
+        assert f"the longest operator is {longest}" in page
 
 
 def test_the_page_says_how_sure_each_member_is(page: Page, run: SimpleNamespace) -> None:
@@ -630,7 +653,7 @@ def test_a_knee_beyond_the_law_is_a_warning(run: SimpleNamespace) -> None:
     run.knee, run.runner_up = 3, None
     words = Page(page_of(run)).words
     warning = words.index("The knee lies beyond the data of the loss law")
-    assert warning < words.index("Train member 3, the knee of the front (beyond the law's data)")
+    assert warning < words.index("It is member 3, the knee of the front (beyond the law's data)")
     assert "Out of range: too small." in words
     assert "Runner-up" not in words
     assert "runner-up lies" not in words
