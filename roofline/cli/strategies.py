@@ -38,7 +38,7 @@ def plan(
         str, typer.Option(help="math, mmlu, humaneval, code, or a file.", metavar="NAME|FILE")
     ] = "math",
     max_latency: Annotated[str | None, _most("time of the whole answer", "10s", "TIME")] = None,
-    max_energy: Annotated[str | None, _most("energy of the whole answer", "300J", "ENERGY")] = None,
+    max_energy: Annotated[str | None, _most("energy of the whole answer", "60J", "ENERGY")] = None,
     max_memory: Annotated[str | None, _most("memory", "6GB", "BYTES")] = None,
     model: Annotated[
         list[str] | None,
@@ -117,7 +117,7 @@ def plan(
 
     **Examples**
 
-    `roofline strategies --device phone --task math --max-latency 10s --max-energy 300J --max-memory
+    `roofline strategies --device phone --task math --max-latency 10s --max-energy 60J --max-memory
     6GB`
 
     `roofline strategies -d jetson-agx-orin-64gb --task humaneval --against energy -o plan`
