@@ -20,6 +20,7 @@ from arch_space.library import load_model
 from arch_space.names import resolve_model
 from hardware_specs import Device, load_device
 from hardware_specs.measurements.rows import row_flags
+from roofline.calibration.said import piece, words
 from roofline.efficiency.form import path
 from roofline.runtimes import Runtime, runtime_of
 from spec_files import SpecError
@@ -125,9 +126,8 @@ _OPTIONS = (
 )
 
 
-def _options(row: Any) -> str:
-    """What a row says of the runtime's options that change its kernels."""
-    said = " ".join(str(row[c]) for c in ("framework", "framework_version", "backend", "caveat"))
+def _options(said: str) -> str:
+    """What a row's words say of the runtime's options that change its kernels."""
     return "+".join(name for name, pattern in _OPTIONS if re.search(pattern, said))
 
 
@@ -187,6 +187,9 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
     unit = profile.processors[key]
     vendor = unit.family.split("-")[0]
     runtime = runtime_of(row["framework"], row["backend"], vendor)
+    held = unit.calibration.runtime if unit.efficiency and unit.calibration else runtime.name
+    if held != runtime.name:
+        raise SpecError(f"{profile.name} states efficiencies of {held}, not of {runtime.name}")
     count = _number(row["params_b"])
     arch = model(row["model"], None if count is None else count * 1e9)
     weights, embedding, kv, activations, exact = _formats(row, runtime)
@@ -214,6 +217,7 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         ttft = np.nan
     decode = _number(row["decode_tok_s"])
     context = depth if depth is not None else 0.0 if runtime.empty_cache else prompt
+    said = words(row)
     return {
         "at": i,
         "devices": profile,
@@ -230,7 +234,10 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         "ttft": ttft,
         "tpot": batch / decode if decode else np.nan,
         "energy": _number(row["energy_j_per_tok"]) or np.nan,
-        "options": _options(row),
+        "options": _options(said),
+        "chunk": piece(said, runtime.chunk)
+        if runtime.chunk and runtime.empty_cache
+        else runtime.chunk,
         "era": str(row["date"])[:4],
         "scope": str(row["power_kind"]),
     }
@@ -245,7 +252,17 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
     arch = concatenate([replace(model, names=()) for model in columns["arch"]])
     numbers = {
         name: np.array(columns[name], dtype=float)
-        for name in ("batch", "prompt", "depth", "context", "generate", "ttft", "tpot", "energy")
+        for name in (
+            "batch",
+            "prompt",
+            "depth",
+            "context",
+            "generate",
+            "ttft",
+            "tpot",
+            "energy",
+            "chunk",
+        )
     }
     ratio = np.array(columns["file_bytes"], dtype=float) / weight_bytes(arch)
     low, high = FILE_SIZES
@@ -276,7 +293,6 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
         runtimes=columns["runtimes"],
         arch=arch,
         size_ratio=ratio,
-        chunk=np.array([entry.chunk for entry in columns["runtimes"]], dtype=float),
         settings={name: np.array(words, dtype=str) for name, words in settings.items()},
         **numbers,
     )
