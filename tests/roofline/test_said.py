@@ -11,6 +11,7 @@ from hardware_specs.measurements.rows import load_rows
 from roofline.calibration.cases import read_cases
 from roofline.calibration.demand import work_of
 from roofline.calibration.said import piece, words
+from spec_files import SpecError
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,40 @@ def test_a_benchmarks_own_file_says_its_batches(tmp_path: Path):
         found[ubatch] = work_of(cases).demand["prefill"].weights.sum()
     # Four pieces of 512 read the experts four times, for nearly all of 32 are picked by 512 tokens.
     assert 3.9 < found[512] / found[2048] <= 4.0
+
+
+def case(tmp_path: Path, **columns: str):
+    row = {"model": "Llama-3.1-8B", "weight_format": "w4a16", "device_key": "sd8elite",
+           "backend": "NPU (Hexagon)", "framework": "Qualcomm Genie", "prompt_tokens": "128",
+           "gen_tokens": "99", "decode_tok_s": "13", "prefill_tok_s": "800"} | columns  # fmt: skip
+    file = tmp_path / "rows.csv"
+    file.write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n")
+    return read_cases(load_rows(file))
+
+
+def test_a_static_cache_is_read_whole(tmp_path):
+    grown, static = case(tmp_path), case(tmp_path, kv_format="static 4096 cache")
+    assert grown.context[0] + 50 == 178, "the prompt and half of the answer"
+    assert static.context[0] + 50 == 4096
+    assert (grown.depth[0], static.depth[0]) == (0, 4096 - 128)
+    full = case(tmp_path, kv_format="static 1024 cache", prompt_tokens="1024")
+    assert full.depth[0] == 0
+    # 32 layers x 8 heads x 128 x keys and values x 2 bytes.
+    cache = work_of(static).demand["decode"].cache.sum()
+    assert cache == pytest.approx(4096 * 32 * 8 * 128 * 2 * 2, rel=0.01)
+
+
+def test_a_row_without_a_framework_runs_under_the_usual_one(tmp_path):
+    assert case(tmp_path, framework="").runtimes[0].name == "genie"
+    nvidia = {"device_key": "rtx3060_12", "backend": "GPU", "weight_format": "Q4_K_M"}
+    assert case(tmp_path, framework="", **nvidia).runtimes[0].name == "llama.cpp-cuda"
+    with pytest.raises(SpecError, match="no runtime is known by the name 'llamas'"):
+        case(tmp_path, framework="llamas")
+
+
+def test_a_chips_name_is_met_with_its_key(tmp_path):
+    names = {"device_key": "", "device": "NVIDIA GeForce RTX 4090"}
+    with pytest.raises(SpecError, match="nearest is 'rtx4090', to be given as device_key"):
+        case(tmp_path, **names)
+    with pytest.raises(SpecError, match=r"no profile is known for 'a toaster'$"):
+        case(tmp_path, device_key="", device="a toaster")
