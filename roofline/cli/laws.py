@@ -12,10 +12,7 @@ if TYPE_CHECKING:
     from roofline.laws import Law
     from roofline.laws.accuracy import Curve
 
-laws = typer.Typer(
-    invoke_without_command=True,
-    help="List the loss laws; `show` one; list the `curves` from loss to task accuracy.",
-)
+laws = typer.Typer(invoke_without_command=True)
 
 
 @laws.callback()
@@ -34,7 +31,7 @@ def list_laws(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the shipped loss laws; filters combine.
+    """List the loss laws, by filters that combine; show one; list curves to task accuracy.
 
     **Examples**
 

@@ -11,10 +11,8 @@ from roofline.cli import options
 if TYPE_CHECKING:
     from hardware_specs import Device, Figure
 
-devices = typer.Typer(
-    invoke_without_command=True, help="List the device profiles; `show` one; print the `schema`."
-)
-models = typer.Typer(invoke_without_command=True, help="List the reference models; `show` one.")
+devices = typer.Typer(invoke_without_command=True)
+models = typer.Typer(invoke_without_command=True)
 
 
 def refuse_early(given: bool, command: str) -> None:
@@ -52,7 +50,7 @@ def list_devices(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the shipped device profiles; filters combine.
+    """List the device profiles, by filters that combine; show one; print the schema.
 
     **Examples**
 
@@ -354,7 +352,7 @@ def list_runtimes(as_json: options.Json = False) -> None:
 
 @models.callback()
 def list_models(context: typer.Context, as_json: options.Json = False) -> None:
-    """List the shipped reference models.
+    """List the reference models; show one.
 
     **Examples**
 

@@ -30,8 +30,8 @@ Runtime = Annotated[
 Placement = Annotated[
     str | None,
     typer.Option(
-        help="Processors of prefill, decode, head and experts, as in prefill=npu,decode=cpu,"
-        "head=cpu:llama.cpp-cpu (a runtime may follow); or best of all.",
+        help="Processors of prefill, decode, head and experts, as in prefill=npu,decode=cpu; a "
+        "runtime may follow one, as in head=cpu:llama.cpp-cpu; or best of all.",
         metavar="PART=PROCESSOR,...|best",
     ),
 ]
@@ -93,6 +93,14 @@ Ideal = Annotated[
     bool, typer.Option("--ideal", help="The floor: data-sheet peaks, no overheads, all overlapped.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (SI units) instead of a table.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Search on the machines of a Dask scheduler, every candidate, or `local`: on a worker "
+        "process a core. Needs roofline[cluster].",
+        metavar="ADDRESS|local",
+    ),
+]
 Given = Annotated[
     list[str] | None,
     typer.Option(
