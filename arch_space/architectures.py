@@ -114,9 +114,11 @@ class Architectures:
     two_four: Array = _column(False, "the zeros are 2 in every 4 (structured)")
     ffn_sparsity: Array = _column(0.0, "share of FFN neurons that a token leaves inactive")
     weight_format: Array = _column(format_code("fp16"), "number format of the layers' matrices")
-    embedding_format: Array = _column(format_code("fp16"), "of the embedding and the head")
-    kv_format: Array = _column(format_code("fp16"), "of the KV cache")
-    activation_format: Array = _column(format_code("fp16"), "of the activations")
+    embedding_format: Array = _column(
+        format_code("fp16"), "number format of the embedding and the head"
+    )
+    kv_format: Array = _column(format_code("fp16"), "number format of the KV cache")
+    activation_format: Array = _column(format_code("fp16"), "number format of the activations")
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

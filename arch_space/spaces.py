@@ -38,9 +38,13 @@ class Steps(Spec):
     """Evenly spaced values (step) or a geometric series (factor), both ends included."""
 
     start: int | float = Field(alias="from")
+    """First value."""
     to: int | float
+    """Last value, where steps from the first meet it."""
     step: int | float | None = None
+    """From one value to the next; either this or a factor."""
     factor: int | float | None = None
+    """Each value over the one before."""
 
     @model_validator(mode="after")
     def _check(self) -> "Steps":
@@ -104,13 +108,20 @@ class Space(Spec):
     """
 
     name: str
+    """Lower case; the file's name without `.yaml`."""
     title: str = ""
+    """What it holds, in words."""
     source: str = ""
+    """Where its bounds and values come from, and when."""
     fixed: dict[str, Any] = Field(default_factory=dict)
+    """Fields that all candidates share; one without a default must stand here or in dimensions."""
     dimensions: dict[str, Dimension] = Field(min_length=1)
-    """Name, or comma-separated names of coupled fields, to its values, or lists of values."""
+    """Fields that vary: a name, or comma-separated names of coupled fields, to its values: a list,
+    even steps (from, to, step) or a series (from, to, factor); of coupled fields a list of lists.
+    The grid's size is the product."""
     rules: list[str] = Field(default_factory=list)
-    """`a divides b`, `a <= 4 * b`, either with `if <comparison>` behind it."""
+    """Comparisons that a candidate must pass: `a divides b`, `a <= 4 * b`, either with `if
+    <comparison>` behind it."""
 
     @model_validator(mode="after")
     def _check(self) -> "Space":
@@ -118,8 +129,8 @@ class Space(Spec):
         for part, keys in (("fixed", self.fixed), ("dimensions", self.dimensions)):
             for key in keys:
                 for name in _split(key) if part == "dimensions" else (key,):
-                    if name not in _KNOBS:
-                        hint = did_you_mean(name, _KNOBS)
+                    if name not in KNOBS:
+                        hint = did_you_mean(name, KNOBS)
                         raise SpecError(f"unknown field {name!r}{hint}", at=(part, key))
                     if name in given:
                         raise SpecError(f"{name} is given in {given[name][0]} too", at=(part, key))
@@ -314,7 +325,8 @@ def shipped_spaces() -> list[str]:
 
 
 _AT_LEAST_ONE = {"experts", "experts_per_token"}
-_KNOBS = (*columns(), *HELPERS)
+KNOBS = (*columns(), *HELPERS)
+"""Names that a space may set."""
 _BLOCK = 2**14  # points decoded at a time, so that the work stays in cache
 
 

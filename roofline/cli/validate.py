@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def validate(
     than the data sheet allows, are left out of the errors with the reason.
     """
     from roofline.calibration import validation
-    from roofline.cli.probe import refuse_unwritable, write_whole
+    from roofline.cli.files import refuse_unwritable, write_whole
     from roofline.efficiency.effects import shipped_effects
     from spec_files import SpecError
 
@@ -60,8 +60,6 @@ def validate(
     if out is not None:
         write_whole(out, str(judged.predictions.to_csv(index=False, lineterminator="\n")))
     if as_json:
-        import json
-
         printed = {
             "file": str(rows),
             "rows": len(judged.predictions),
@@ -73,7 +71,7 @@ def validate(
             "left_out": _plain(judged.reasons()),
             "predictions": None if out is None else str(out),
         }
-        typer.echo(json.dumps(printed, indent=2))
+        show.print_json(printed)
         return
     _print(judged, rows, out, fitted)
 
@@ -87,7 +85,6 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _print(judged: Validation, rows: Path, out: Path | None, fitted: bool) -> None:
-    from roofline.cli import show
 
     predicted = int((judged.predictions["basis"] != "").sum())
     for title, selected in (

@@ -422,7 +422,7 @@ class TestCommand:
         assert sorted(p.name for p in Path().iterdir()) == ["folder", "here.yaml"]
 
     def test_force_overwrites_whole(self):
-        from roofline.cli.probe import refuse_unwritable, write_whole
+        from roofline.cli.files import refuse_unwritable, write_whole
 
         Path("here.yaml").write_text("dear diary")
         refuse_unwritable(Path("here.yaml"), force=True)
