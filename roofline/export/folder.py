@@ -35,6 +35,7 @@ def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, fro
 
     model/ and ladder/: configurations; plan.md, plan.yaml; ladder.csv, to be filled in; law.yaml
     and the front as they were, by which `roofline fit --ladder` judges later.
+    Raises SpecError for a folder that is not empty or cannot be written.
     """
     import yaml
 

@@ -130,7 +130,7 @@ class Front:
         return int(np.argmin(loss))
 
     def meeting(self, condition: str) -> Array:
-        """Return which members meet a condition, (members,) bool."""
+        """Return which members meet a condition, (members,) bool; SpecError as `pick`."""
         formula = Formula(_COMPARED.sub(_in_si, condition), "--pick", condition=True)
         formula.check(self._values())
         met = np.asarray(formula(self._values()))
