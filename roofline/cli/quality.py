@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -178,7 +178,6 @@ def print_more(rows: list[dict[str, Any]], laws: list[Law], tasks: list[Curve]) 
 
     Neither depends on the device: a line a model and a weight format.
     """
-    from roofline.cli import show
 
     unique = list({(row["model"], row["weights"]): row for row in rows}.values())
     if len(laws) > 1:
