@@ -337,7 +337,11 @@ def _answer(question: Inverse, out: Path | None, library: bool, as_json: bool) -
     if as_json:
         from roofline.codesign.account import to_dict
 
-        show.print_json(to_dict(found, devices))
+        template = {
+            "bandwidth": "bytes/s", "capacity": "bytes", "on_chip": "bytes", "peak": "FLOP/s",
+            "power": "W",
+        }  # fmt: skip
+        show.print_json(to_dict(found, devices), show.UNITS | show.RATIOS | template)
         return
     _print(found, devices)
     if files:
@@ -422,7 +426,8 @@ def _answer_fleet(question: Fleet, out: Path | None, as_json: bool) -> None:
     if as_json:
         from roofline.codesign.account import fleet_dict
 
-        show.print_json(fleet_dict(found))
+        times = {"time": "multiples of the best time"}
+        show.print_json(fleet_dict(found), show.UNITS | show.RATIOS | times)
         return
     _print_fleet(found)
     if files:
