@@ -203,7 +203,7 @@ def test_a_reader_that_leaves_is_no_error(command):
 class TestWidths:
     """Who gives way where a table is too wide."""
 
-    COLUMNS: Any = [
+    COLUMNS: ClassVar[Any] = [
         ["name", "one-two three", "x"],
         ["number", "1", "2"],
         ["said", "a b c d e f", ""],
