@@ -361,7 +361,7 @@ def _code(column: str, word: str) -> int:
 
 
 def concatenate(tables: list[Architectures]) -> Architectures:
-    """Stack tables of candidates into one."""
+    """Stack tables of candidates into one, (sum of N,); names are kept where all have them."""
     values = {
         name: np.concatenate([np.broadcast_to(getattr(t, name), (len(t),)) for t in tables])
         for name in columns()

@@ -141,6 +141,8 @@ def load_model(name_or_path: str | Path) -> Architectures:
     """Return one named candidate: a shipped model, a model YAML file, or a config.json.
 
     A folder that holds a config.json stands for it.
+    Raises SpecError for an unknown name (with the nearest), a file that is none, and a model type
+    of Hugging Face that is not known.
     """
     path = Path(name_or_path)
     if name_or_path and os.path.isdir(path) and path.name not in shipped_models():
@@ -156,7 +158,7 @@ def load_model(name_or_path: str | Path) -> Architectures:
 
 
 def load_models(names_or_paths: Iterable[str | Path]) -> Architectures:
-    """Return several models as one table."""
+    """Return several models as one table, (N,) in their order; SpecError as `load_model`."""
     tables = [load_model(name) for name in names_or_paths]
     if not tables:
         raise SpecError("no models were given.")

@@ -363,7 +363,12 @@ class DevicePower(Spec):
 
 
 class Device(Spec):
-    """A device profile."""
+    """A device profile: what it is, and every number of it with its unit, basis, source and date.
+
+    A figure's `value` is in SI units: bytes, bytes per second, FLOP per second, seconds, watts,
+    joules; shares are of one. Raises SpecError for a figure whose source is not among `sources`,
+    and for a default processor that there is not.
+    """
 
     name: str = Field(pattern=_NAME)
     """Lower case; the file's name without `.yaml`."""

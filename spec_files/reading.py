@@ -33,7 +33,7 @@ def find_spec(name_or_path: str | Path, folder: Path, what: str) -> Path:
     """Return the file meant by a path or by a shipped name, with or without `.yaml`.
 
     An existing file wins; otherwise the shipped file of that name in `folder`, from any working
-    directory. what: 'device', 'space', ... for the error, which names the nearest shipped one.
+    directory. what: 'device', 'space', ... for the SpecError, which names the nearest shipped one.
     """
     shipped = sorted(file.stem for file in folder.glob("*.yaml"))
     if not str(name_or_path).strip():
@@ -69,7 +69,7 @@ def parse_spec(text: str, model: "type[Model]", name: str) -> "Model":
 def validate_spec(
     data: object, model: "type[Model]", name: str, lines: Lines | None = None
 ) -> "Model":
-    """Validate what was read elsewhere; name and lines say where, in errors.
+    """Validate what was read elsewhere; name and lines say where, in the SpecError.
 
     A validator may call it, without lines, for a part of its own input: the error then has the line
     and the path of that part in the whole.

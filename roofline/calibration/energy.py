@@ -8,11 +8,12 @@ token are power x time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.efficiency.basis import stated_power
 from roofline.efficiency.form import Level, keys
 
 if TYPE_CHECKING:
@@ -145,6 +146,26 @@ def fit_power(
     for name, prior in priors.items():
         device[name] = device.get(name, 0.0) + prior
     return values
+
+
+def stated_log_watts(
+    devices: Sequence[Device],
+    settings: Mapping[str, Any],
+    values: Mapping[Level, Mapping[str, float]],
+    measured: bool = True,
+) -> Array:
+    """Return the log watts that profiles state and an estimate takes them at, (N,); NaN elsewhere.
+
+    Where a power was measured elsewhere than the profile's, only the fit compares them. measured:
+    whether figures count that were measured, of rows of the device perhaps.
+    """
+    found = np.full(len(devices), np.nan)
+    for i, (device, scope) in enumerate(zip(devices, settings["scope"], strict=True)):
+        power = stated_power(device, values)
+        usable = power is not None and power.scope == scope
+        if power is not None and usable and (measured or power.basis != "measured"):
+            found[i] = np.log(power.value)
+    return found
 
 
 def predict_log_watts(

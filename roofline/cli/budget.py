@@ -115,7 +115,8 @@ def budget(
         {"ttft": max_ttft, "tpot": max_tpot, "latency": max_latency, "memory": max_memory},
     )
     from roofline.budgets.answer import answer
-    from roofline.budgets.folder import check_folder, write_answer
+    from roofline.budgets.folder import write_answer
+    from roofline.outputs import check_folder
 
     if out is not None:
         check_folder(out)

@@ -47,15 +47,15 @@ def calibrate(
     from hardware_specs import load_device
     from roofline.calibration.profile import fit_device
     from roofline.calibration.validation import read_file
-    from roofline.cli.files import refuse_unwritable, write_whole
+    from roofline.outputs import check_file, write_text
 
-    refuse_unwritable(out, force)
+    check_file(out, force)
     profile = load_device(device)
     table = read_file(rows, {"device": profile.title} | options.given(give)).rows
     fitted = fit_device(profile, table)
     called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-")
     made = fitted.device.model_copy(update={"name": called, "aliases": ()})
-    write_whole(out, made.to_yaml())
+    write_text(out, made.to_yaml())
     if as_json:
         show.print_json(
             {

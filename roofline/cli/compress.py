@@ -116,8 +116,9 @@ def compress(
     """
     from hardware_specs import load_device
     from roofline.compression.account import spread, to_dict
-    from roofline.compression.folder import check_folder, write
+    from roofline.compression.folder import write
     from roofline.efficiency.calibrated import calibrated, say_basis
+    from roofline.outputs import check_folder
     from spec_files import SpecError
 
     if out is not None:

@@ -75,12 +75,12 @@ def export(
     """
     from hardware_specs import load_device
     from roofline.export import Cluster, Front, make_plan, write_plan
-    from roofline.export.folder import refuse_filled
     from roofline.export.stacks import stack
+    from roofline.outputs import check_folder
 
     stack(to)
     folder = out or Path(f"export-{to}")
-    refuse_filled(folder)
+    check_folder(folder)
     told = Front.load(front)
     used = _law(told, law, options.parse_count(tokens, "tokens"))
     machine = Cluster.of(load_device(cluster), gpus, utilisation)

@@ -6,10 +6,9 @@ is all that one chunk tells the next, so memory is that of a chunk and of the ta
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +18,15 @@ from roofline.codesign.hardware import Template, moved
 from roofline.codesign.judge import Judge
 from roofline.codesign.tiles import lowest, quickest
 from roofline.laws import predict
-from roofline.search.workers import cores, spread
+from roofline.search.cluster import spread_tasks
+from roofline.search.workers import cores
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
     from arch_space.spaces import Space
     from roofline.laws import Law
     from roofline.mixes import Mix
+    from roofline.search.cluster import Cluster
     from roofline.search.many import How
 
 Array = np.ndarray
@@ -133,35 +134,32 @@ def survey_space(
     *,
     chunk: int = CHUNK,
     workers: int | None = None,
+    cluster: Cluster | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Survey:
-    """Ask a plan of every candidate of a space."""
+    """Ask a plan of every candidate of a space.
 
-    def ask(start: int, known: Tables) -> tuple[Tables, int]:
-        arch, index = space.candidates(start, start + chunk)
-        if not len(index):
-            return {}, 0
-        return ask_all(plan, arch, index, known), len(index)
-
+    cluster: machines to do the work instead of the cores of this one; the tables are the same.
+    """
     starts = _scattered(range(0, space.size, chunk))
     workers = max(1, min(workers or cores(), len(starts)))
     tables, looked_at = plan.nothing(), 0
-    running: deque[Future[tuple[Tables, int]]] = deque()
-    waiting: Iterator[int] = iter(starts)
-    done = 0
-    with spread(ask, workers) as submit:
-        while True:
-            while len(running) < workers + 1 and (start := next(waiting, None)) is not None:
-                running.append(submit(start, tables))
-            if not running:
-                break
-            found, many = running.popleft().result()
-            tables |= {name: tables[name].better(best) for name, best in found.items()}
-            looked_at += many
-            done += 1
-            if progress is not None:
-                progress(done, len(starts))
+    asked = ((start, tables) for start in starts)  # the tables as they are when a chunk is begun
+    found = spread_tasks(partial(_ask, plan, space, chunk), asked, cluster, workers)
+    for done, (better, many) in enumerate(found, 1):
+        tables |= {name: tables[name].better(best) for name, best in better.items()}
+        looked_at += many
+        if progress is not None:
+            progress(done, len(starts))
     return Survey(plan, tables, looked_at)
+
+
+def _ask(plan: Plan, space: Space, chunk: int, start: int, known: Tables) -> tuple[Tables, int]:
+    """Return the tables with a chunk taken in, and how many candidates it has."""
+    arch, index = space.candidates(start, start + chunk)
+    if not len(index):
+        return {}, 0
+    return ask_all(plan, arch, index, known), len(index)
 
 
 def survey_model(plan: Plan, arch: Architectures) -> Survey:

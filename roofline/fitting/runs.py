@@ -93,7 +93,7 @@ class Runs:
         return self._floats(name)
 
     def loss(self) -> Array:
-        """Return the loss of each row, (rows,), all above zero."""
+        """Return the loss of each row, nats, (rows,), above zero; SpecError names a bad row."""
         loss = self.numbers("loss")
         if (loss <= 0).any():
             row = int(np.flatnonzero(loss <= 0)[0])
@@ -105,7 +105,8 @@ class Runs:
     def groups(self) -> Array:
         """Return which run each row belongs to, (rows,) integers from 0.
 
-        Checkpoints of one run are not independent: what resamples draws whole runs.
+        Checkpoints of one run are not independent: what resamples draws whole runs. SpecError where
+        a row does not say its run and others do.
         """
         column = self.column_of("run")
         if column is None:
@@ -122,6 +123,7 @@ class Runs:
         """Return which rows a condition on columns picks, (rows,) bool.
 
         condition: such as `N > 5e8 and train_set == 'rpj'`; names are columns, or variables.
+        SpecError for an unknown name (with the nearest) and for what is no condition.
         """
         formula = Formula(condition, option, condition=True)
         variables = [name for name in VARIABLES if self._recognised(name)]

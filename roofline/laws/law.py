@@ -241,7 +241,7 @@ class Law(Spec, ABC):
         return reasons(self.limits(arch), len(arch))
 
     def at_tokens(self, tokens: float) -> Law:
-        """Return the law for another number of training tokens, if its form has one."""
+        """Return the law for another number of training tokens; SpecError where it has none."""
         if not self.free_tokens and tokens != self.tokens:
             raise SpecError(f"law {self.name!r} holds for {self.tokens:g} training tokens only")
         return validate_spec(self.model_dump() | {"tokens": tokens}, type(self), self.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from roofline.html_table import html_table, spread_rows
-from roofline.search.sweep import COLUMNS, DIMENSIONS
+from roofline.search.objectives import COLUMNS, DIMENSIONS
 from spec_files import format_quantity
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ class Verifier(Spec):
         return min(PERFECT, 2**0.5 * NormalDist().inv_cdf(self.quality))
 
     def weight(self, score: Array) -> Array:
-        """Probability of being right that a score says, where right and wrong are equally likely.
+        """Probability, of the shape of score, of being right where both are equally likely.
 
         What a reward model trained on right and wrong answers reports, and what weighted
         best-of-N adds up (arXiv 2408.03314).
