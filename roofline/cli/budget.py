@@ -126,7 +126,8 @@ def budget(
     if as_json:
         from roofline.budgets.account import to_dict
 
-        show.print_json(to_dict(found))
+        of_parts = {"shares": "of the limit", "saved_by_a_tenth_more": "nats"}
+        show.print_json(to_dict(found), show.UNITS | of_parts)
         return
     _print(found, out)
 

@@ -343,7 +343,11 @@ def _answer(
     if as_json:
         from roofline.codesign.account import to_dict
 
-        show.print_json(to_dict(found, devices))
+        template = {
+            "bandwidth": "bytes/s", "capacity": "bytes", "on_chip": "bytes", "peak": "FLOP/s",
+            "power": "W",
+        }  # fmt: skip
+        show.print_json(to_dict(found, devices), show.UNITS | show.RATIOS | template)
         return
     print_answer(found, devices)
     if files:
@@ -363,7 +367,8 @@ def _answer_fleet(
     if as_json:
         from roofline.codesign.account import fleet_dict
 
-        show.print_json(fleet_dict(found))
+        times = {"time": "multiples of the best time"}
+        show.print_json(fleet_dict(found), show.UNITS | show.RATIOS | times)
         return
     print_fleet(found)
     if files:

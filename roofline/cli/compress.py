@@ -151,7 +151,7 @@ def compress(
     }
     written = [] if out is None else write(found, answer, out)
     if as_json:
-        show.print_json(answer)
+        show.print_json(answer, show.UNITS)
         return
     _print(found, answer, spread(found, _SHOWN), trainer.title)
     if out is not None:

@@ -87,7 +87,8 @@ def export(
     plan, files = make_plan(told, pick, to, used, machine, sequence)
     write_plan(folder, plan, files, used, told)
     if as_json:
-        show.print_json({"folder": str(folder)} | plan.model_dump(mode="json"))
+        written = {"folder": str(folder)} | plan.model_dump(mode="json")
+        show.print_json(written, show.UNITS | {"peak": "FLOP/s"})
         return
     _print(plan, folder)
 

@@ -191,7 +191,7 @@ def plan(
     if as_json:
         from roofline.strategies.account import to_dict
 
-        show.print_json(to_dict(found))
+        show.print_json(to_dict(found), show.UNITS)
         return
     print_plan(found, out)
 

@@ -291,7 +291,8 @@ def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) ->
             folder.withdraw()
             raise
     if as_json:
-        show.print_json({"front": str(folder.path / "front.csv"), **run.to_dict()})
+        found = {"front": str(folder.path / "front.csv"), **run.to_dict()}
+        show.print_json(found, show.RATIOS | {"loss": run.loss_unit})
         return
     _print(run, folder)
 
