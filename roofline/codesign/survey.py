@@ -267,11 +267,11 @@ def _offer_least(table: Best, value: Array, index: Array) -> None:
 
 
 def least_factor(judge: Judge, need: str, most: float = np.inf) -> tuple[float, Array] | None:
-    """Return the least multiple of the template at which a candidate keeps its limits, and its rows.
+    """Return the least multiple of the template at which candidates keep their limits, and which.
 
     need: one of NEEDS. most: a multiple that is known to do. None where none does with less.
-    The multiple is within a billionth of the least, and one of the same for every set of candidates,
-    so that the least of several sets is that of all together.
+    The multiple is within a billionth of the least, and on one grid whatever the candidates, so
+    that the least of several sets is that of all together.
     """
     bandwidth, peak = NEEDS[need]
     rows = np.arange(len(judge))
