@@ -42,7 +42,7 @@ def calibrate(
     numbers carry 90 % intervals.
     """
     from hardware_specs import load_device
-    from roofline.calibration.profile import fit_device
+    from roofline.calibration.profile import fit_device, say_rows
     from roofline.calibration.validation import read_file
     from roofline.cli import show
     from roofline.cli.probe import refuse_unwritable, write_whole
@@ -56,9 +56,9 @@ def calibrate(
     write_whole(out, made.to_yaml())
     for key, count in fitted.used.items():
         unit = made.processors[key.split(" ")[0]]
-        show.note(f"{count} rows of {key} fitted.")
+        show.note(f"{say_rows(count)} of {key} fitted.")
         if unit.calibration is not None and unit.calibration.not_fitted:
             show.note("Not settled by them: " + ", ".join(unit.calibration.not_fitted) + ".")
     for reason, count in fitted.left_out.most_common():
-        show.note(f"{count} rows left out: {reason}")
+        show.note(f"{say_rows(count)} left out: {reason}")
     show.note(f"Wrote {out}.")
