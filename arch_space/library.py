@@ -48,7 +48,7 @@ __all__ = [
 def _row_fields() -> dict[str, Any]:
     """The columns of `Architectures` as fields of one row; formats and qk_norm by name."""
     limits: dict[str, Any] = {"ge": 0, "le": LARGEST, "strict": True}
-    said = {name: {"description": words} for name, words in meanings().items()}
+    said: dict[str, dict[str, Any]] = {n: {"description": words} for n, words in meanings().items()}
     fields: dict[str, Any] = {name: (int, Field(**limits, **said[name])) for name in columns()}
     for name, default in defaults().items():
         fields[name] = (type(default), Field(default, **limits, **said[name]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.codesign.question import Fleet, Inverse
@@ -173,7 +173,8 @@ def codesign(
     if out is not None:
         check_folder(out)
     if repeat is not None:
-        _refuse_beside(context, {"repeat", "out", "as_json", "library", "scheduler"})
+        heeded = {"repeat", "out", "as_json", "library", "scheduler"}
+        options.refuse_unheeded(context, heeded, "--repeat asks a question as it was saved")
         question = load_question(repeat)
     else:
         if (device is None) == (devices is None):
@@ -223,7 +224,8 @@ def codesign(
                 raise SpecError("--device-limit belongs to a fleet: name one with --devices")
             question = _one(device, runtime, common | single)
         else:
-            _refuse_of_one(context, {*single, "on_chip", *ends})
+            alone = {*single, "on_chip", *ends}
+            options.refuse_given(context, alone, "a fleet has no use for what one --device has")
             question = _several(str(devices), device_limit or [], runtime, common)
     with connected(scheduler) as cluster:
         if isinstance(question, Inverse):
@@ -322,34 +324,9 @@ def _span(name: str, text: str) -> tuple[str, str]:
     return low.strip(), high.strip()
 
 
-def _refuse_beside(context: typer.Context, allowed: set[str]) -> None:
-    from spec_files import SpecError
-
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in allowed and source is not None and source.name == "COMMANDLINE":
-            raise SpecError(
-                f"--repeat asks a question as it was saved: --{name.replace('_', '-')} beside it "
-                "would have no effect"
-            )
-
-
-def _refuse_of_one(context: typer.Context, names: set[str]) -> None:
-    from spec_files import SpecError
-
-    for name in sorted(names):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise SpecError(
-                f"--{name.replace('_', '-')} belongs to a question of one --device; a fleet has "
-                "no use for it"
-            )
-
-
 def _answer(
     question: Inverse, out: Path | None, library: bool, as_json: bool, cluster: Cluster | None
 ) -> None:
-    from roofline.cli import show
     from roofline.cli.codesign_show import print_answer
     from roofline.codesign.folder import write_answer
     from roofline.codesign.inverse import answer
@@ -364,11 +341,13 @@ def _answer(
             )
         files = [] if out is None else write_answer(found, devices, out)
     if as_json:
-        import json
-
         from roofline.codesign.account import to_dict
 
-        typer.echo(json.dumps(to_dict(found, devices), indent=2))
+        template = {
+            "bandwidth": "bytes/s", "capacity": "bytes", "on_chip": "bytes", "peak": "FLOP/s",
+            "power": "W",
+        }  # fmt: skip
+        show.print_json(to_dict(found, devices), show.UNITS | show.RATIOS | template)
         return
     print_answer(found, devices)
     if files:
@@ -378,7 +357,6 @@ def _answer(
 def _answer_fleet(
     question: Fleet, out: Path | None, as_json: bool, cluster: Cluster | None
 ) -> None:
-    from roofline.cli import show
     from roofline.cli.codesign_show import print_fleet
     from roofline.codesign.fleet import answer_fleet
     from roofline.codesign.folder import write_fleet
@@ -387,11 +365,10 @@ def _answer_fleet(
         found = answer_fleet(question, partial(tell, "candidates"), cluster)
         files = [] if out is None else write_fleet(found, out)
     if as_json:
-        import json
-
         from roofline.codesign.account import fleet_dict
 
-        typer.echo(json.dumps(fleet_dict(found), indent=2))
+        times = {"time": "multiples of the best time"}
+        show.print_json(fleet_dict(found), show.UNITS | show.RATIOS | times)
         return
     print_fleet(found)
     if files:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roofline.cli import show
+
 if TYPE_CHECKING:
     from roofline.codesign.fleet import FleetAnswer
     from roofline.codesign.inverse import Answer
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
 
 def print_answer(found: Answer, devices: list[Found] | None) -> None:
     """Print the least hardware that does, and which shipped devices do."""
-    from roofline.cli import show
     from roofline.codesign.account import NEED_TITLES, need_row, say_need, sentences
     from roofline.codesign.fleet import say_limits
     from roofline.codesign.survey import NEEDS
@@ -49,7 +50,6 @@ _SHOWN = 12
 
 
 def _print_devices(devices: list[Found]) -> None:
-    from roofline.cli import show
 
     stated = [each for each in devices if each.meets and each.watts == each.watts]
     unstated = [each for each in devices if each.meets and each.watts != each.watts]
@@ -83,7 +83,6 @@ def _print_devices(devices: list[Found]) -> None:
 
 def print_fleet(found: FleetAnswer) -> None:
     """Print the choices for a fleet, and what each takes of every device's limits."""
-    from roofline.cli import show
     from roofline.codesign.account import fleet_sentences
     from roofline.report.points import brief
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.compression.accuracy import Reader
@@ -151,14 +151,10 @@ def compress(
     }
     written = [] if out is None else write(found, answer, out)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(answer, indent=2))
+        show.print_json(answer, show.UNITS)
         return
     _print(found, answer, spread(found, _SHOWN), trainer.title)
     if out is not None:
-        from roofline.cli import show
-
         show.note(f"Wrote {out}/: {', '.join(written)}.")
 
 
@@ -314,7 +310,6 @@ def _can(recipe: Any, subject: Subject) -> bool:
 
 
 def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) -> None:
-    from roofline.cli import show
     from roofline.compression.account import sentences
     from roofline.compression.beside import errors
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,6 @@ def fit(
     of whole runs; a coefficient that the runs cannot tell is said to be so. Columns are known by
     the names of variables and their usual symbols (N, D, loss, run, ...).
     """
-    from roofline.cli import show
     from roofline.fitting import fit as fit_law
     from roofline.fitting import hold_out, load_form
     from roofline.fitting.law_file import check_range, fitted_law, to_yaml
@@ -214,13 +213,10 @@ def _numbers(words: list[str] | None, option: str) -> dict[str, float]:
 
 
 def _print(found: Fit, held: Sequence[HeldOut], law: Law, as_json: bool) -> None:
-    from roofline.cli import show
     from roofline.fitting import report
 
     if as_json:
-        import json
-
-        typer.echo(json.dumps(report.as_dict(found, held), indent=2))
+        show.print_json(report.as_dict(found, held))
         return
     show.table(f"{law.form}", report.COEFFICIENTS, report.coefficient_rows(found))
     for sentence in report.sentences(found):
@@ -235,14 +231,11 @@ def _print(found: Fit, held: Sequence[HeldOut], law: Law, as_json: bool) -> None
 
 
 def _list(as_json: bool) -> None:
-    from roofline.cli import show
     from roofline.fitting import datasets
 
     known = datasets()
     if as_json:
-        import json
-
-        typer.echo(json.dumps({name: each.model_dump() for name, each in known.items()}, indent=2))
+        show.print_json({name: each.model_dump() for name, each in known.items()})
         return
     rows = [[name, each.holds, each.licence, each.origin] for name, each in known.items()]
     show.table("Data sets", ["name", "holds", "licence", "origin"], rows)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 Out = Annotated[
     Path | None,
@@ -118,7 +118,6 @@ def _hand_over(
     text: str, file: Path, about: dict[str, Any], follow: list[str], as_json: bool
 ) -> None:
     """Write the file or print it, and say what to run next."""
-    from roofline.cli import show
     from roofline.outputs import write_new
 
     printed = str(file) == "-"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -200,16 +201,30 @@ def given(words: list[str] | None) -> dict[str, str]:
     return found
 
 
-def refuse_unheeded(context: typer.Context, heeded: set[str], why: str) -> None:
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option was written on the command line, rather than left at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_unheeded(context: typer.Context, heeded: Collection[str], why: str) -> None:
     """Raise SpecError for an option of the command line that is not heeded here.
 
     heeded: names of parameters that are. why: what the sentence begins with.
     """
+    refuse_given(context, {option.name or "" for option in context.command.params} - {*heeded}, why)
+
+
+def refuse_given(context: typer.Context, unheeded: Collection[str], why: str) -> None:
+    """Raise SpecError for any of these options that the command line has."""
     from spec_files import SpecError
 
     for option in context.command.params:
         name = option.name or ""
-        source = context.get_parameter_source(name)
-        if name not in heeded and source is not None and source.name == "COMMANDLINE":
-            spelled = max(option.opts, key=len)
-            raise SpecError(f"{why}: {spelled} beside it would have no effect")
+        if name in unheeded and was_given(context, name):
+            raise SpecError(f"{why}: {max(option.opts, key=len)} would have no effect")
+
+
+def refuse_early(context: typer.Context) -> None:
+    """Raise SpecError for options that stand before a subcommand, which has its own."""
+    refuse_unheeded(context, (), f"options belong behind {context.invoked_subcommand}")

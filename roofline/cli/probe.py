@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from hardware_specs import Device
@@ -58,7 +58,6 @@ def probe(
     from datetime import date
 
     from hardware_specs.device import KINDS
-    from roofline.cli import show
     from roofline.outputs import check_file, write_text
     from roofline.probe import measure, plan, this_machine, to_device
     from roofline.probe.profile import Identity, slug
@@ -91,14 +90,12 @@ def probe(
     if curves is not None:
         write_text(curves, as_csv(samples))
     if as_json:
-        import json
-
         printed = {
             "file": str(out),
             "profile": device.model_dump(mode="json", exclude_none=True),
             "samples": [sample.to_dict() for sample in samples],
         }
-        typer.echo(json.dumps(printed, indent=2))
+        show.print_json(printed)
         return
     _print(device, out, samples)
 
@@ -112,7 +109,6 @@ def as_csv(samples: Sequence[Sample]) -> str:
 
 
 def _print(device: Device, out: Path, samples: Sequence[Sample]) -> None:
-    from roofline.cli import show
     from spec_files import format_quantity
 
     unit, dram = device.processor(), device.memory.dram

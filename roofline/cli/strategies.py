@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.ask import FORMATS
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.strategies.task import Task
@@ -130,9 +130,7 @@ def plan(
     model of difficulty, and on the assumptions that are printed below.
     """
     if context.invoked_subcommand:
-        from roofline.cli.listings import refuse_early
-
-        refuse_early(device is not None or as_json or out is not None, context.invoked_subcommand)
+        options.refuse_early(context)
         return
     from roofline.cli.strategies_show import (
         print_exchange,
@@ -191,11 +189,9 @@ def plan(
     if out is not None:
         write_plan(found, out)
     if as_json:
-        import json
-
         from roofline.strategies.account import to_dict
 
-        typer.echo(json.dumps(to_dict(found), indent=2))
+        show.print_json(to_dict(found), show.UNITS)
         return
     print_plan(found, out)
 
@@ -317,7 +313,6 @@ def fit_curve(
     """
     from datetime import date
 
-    from roofline.cli import show
     from roofline.outputs import check_file, write_text
     from roofline.strategies.curve_file import read_curve, to_yaml
     from roofline.strategies.fit import fit_difficulty
@@ -338,9 +333,7 @@ def fit_curve(
     if out is not None:
         write_text(out, to_yaml(found))
     if as_json:
-        import json
-
-        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+        show.print_json(found.model_dump(mode="json"))
         return
     values = {"alpha": found.alpha, "beta": found.beta, "concentration": found.concentration}
     show.table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,8 +74,6 @@ def validate(
     if out is not None:
         write_text(out, str(judged.predictions.to_csv(index=False, lineterminator="\n")))
     if as_json:
-        import json
-
         printed = {
             "file": str(rows),
             "rows": len(judged.predictions),
@@ -88,7 +86,7 @@ def validate(
             "left_out": _plain(judged.reasons()),
             "predictions": None if out is None else str(out),
         }
-        typer.echo(json.dumps(printed, indent=2))
+        show.print_json(printed)
         return
     _print(judged, rows, out, fitted)
 
@@ -102,7 +100,6 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _print(judged: Validation, rows: Path, out: Path | None, fitted: bool) -> None:
-    from roofline.cli import show
 
     predicted = int((judged.predictions["basis"] != "").sum())
     for title, selected in (

@@ -316,3 +316,9 @@ def formula(law: Law | type[Law]) -> str:
     told = (import_module(form.__module__).__doc__ or "").splitlines()
     lines = dropwhile(lambda line: not line.startswith("    "), told)
     return dedent("\n".join(takewhile(lambda line: line.startswith("    "), lines)))
+
+
+def format_loss(value: float, decimals: int = 4) -> str:
+    """Write a loss with that many decimals, or in powers of ten where they would all be zero."""
+    small = 0 < abs(value) < 0.5 * 10.0 ** (1 - decimals)
+    return f"{value:.2e}" if small else f"{value:.{decimals}f}"
