@@ -221,6 +221,7 @@ def enumerate_exactly(
     of the other way. checkpoint: a file that the search continues from, if it is there, and that is
     written every so many seconds, at the end, and at an interruption. cluster: machines to do the
     work instead of this one; the front is the same.
+    Raises SpecError for a checkpoint that is of another search, and for a chunk of nothing.
     """
     if chunk < 1:
         raise SpecError(f"chunk must be at least 1, not {chunk}")

@@ -94,7 +94,7 @@ def merge(fronts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 
 def reference_point(*fronts: Array, margin: float = 0.1) -> Array:
-    """Return the worst value of every objective over some fronts, and a margin of their range."""
+    """Return the worst of every objective over fronts of (N, k), and a margin of range: (k,)."""
     points = np.concatenate([_table(front) for front in fronts])
     worst, best = points.max(axis=0), points.min(axis=0)
     spread = np.where(worst > best, worst - best, np.abs(worst) + (worst == 0))

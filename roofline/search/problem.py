@@ -127,7 +127,7 @@ class Problem:
         return Evaluation(points, excess == 0, excess, quantities)
 
     def conditions(self, quantities: Mapping[str, Array]) -> Iterator[Array]:
-        """Yield what must hold of a candidate for no limit to be exceeded and all to be known."""
+        """Yield what must hold for no limit to be exceeded and all to be known, (N,) bool each."""
         if "fits" in quantities:
             yield quantities["fits"]
         for limit in self.constraints:
@@ -166,7 +166,7 @@ class Problem:
                 raise SpecError(f"{name} is not known for any candidate: {why}")
 
     def sample(self, points: int) -> Array:
-        """Return the candidates among so many points at even distances across the space."""
+        """Return the candidates, (M,) indices, among so many points evenly across the space."""
         space = self.space
         across = np.unique(np.linspace(0, space.size - 1, points).astype(np.int64))
         return np.asarray(across[space.valid(across)])

@@ -50,6 +50,7 @@ def search(
     a file that the search continues from, if it is there, and that it writes. max_seconds: when
     `pruned` stops though it is not done. cluster: machines to enumerate on; `auto` is then exact,
     for the other searches run in one process.
+    Raises SpecError for an unknown method, and as the methods do.
     """
     if method not in METHODS:
         raise SpecError(f"unknown search method {method!r}{did_you_mean(method, METHODS)}")

@@ -58,30 +58,40 @@ class Sweep(Spec):
     """Every input of a search; a file of it repeats the search."""
 
     device: Device
+    """A profile, whole."""
     processor: str | None = None
+    """One of the device's; its main one where not given."""
     runtime: str | None = None
     """Whose kernels are predicted; the one that is best known on the device where not given."""
     placement: str | None = None
     """Several processors in place of one, as in prefill=npu,decode=cpu; `best`: each candidate's
     own best in the first objective of time or energy."""
     space: Space
+    """What is searched, whole."""
     workload: WorkloadSpec = WorkloadSpec()
+    """What each candidate is asked to do."""
     mix: Mix | None = None
     """Several workloads in place of one: objectives are their weighted means, or their worsts."""
     how: How = "mean"
+    """Whether objectives of a mix are its mean or its worst workload."""
     law: SerializeAsAny[Law]
     """The whole loss law, coefficients included; the front is of its losses."""
     other_laws: tuple[SerializeAsAny[Law], ...] = ()
     """Laws that are searched under too, to see which members of the front survive them."""
     objectives: tuple[str, ...] = ("loss", "tpot")
+    """What is minimised: loss, ttft, tpot, latency, energy, memory."""
     constraints: dict[str, str | float] = Field({})
     """Largest value of an objective, with its unit."""
     method: Literal["auto", "exact", "pruned", "nsga2", "nsga3"] = "auto"
+    """`exact` and `pruned` prove the front; `auto` takes what is quickest."""
     max_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
     """When a search by pruning stops though it is not done."""
     evaluations: int = Field(100_000, ge=1)
+    """Most evaluations of `nsga2` and `nsga3`."""
     seed: int = Field(0, ge=0)
+    """Of everything that is drawn."""
     ideal: bool = False
+    """On the floor that no prediction beats, in place of fitted efficiencies."""
     in_range_only: bool = False
     """Leave out candidates beyond the data that the law was fitted on."""
     certify: bool = False

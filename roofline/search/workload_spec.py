@@ -15,16 +15,27 @@ class WorkloadSpec(Spec):
     """The fields of a `Workload`; a draft that is no shipped model is held whole."""
 
     batch: int = Workload.batch
+    """Sequences at once."""
     prompt: int = Workload.prompt
+    """Tokens of each prompt."""
     generate: int = Workload.generate
+    """Decode steps, each one token a sequence."""
     mask: str = Workload.mask
+    """`causal` computes half the square of prefill attention; `full` all of it."""
     logits: str = Workload.logits
+    """Of the `last` prompt token, or of `all`."""
     attention: str = Workload.attention
+    """`fused` keeps scores on chip; `unfused` writes them to memory."""
     cached: int = Workload.cached
+    """Tokens of the prompt whose cache is kept from before."""
     prefill_chunk: int = Workload.prefill_chunk
+    """Tokens a piece of the prefill; 0 for all at once."""
     draft: float | str | ReferenceModel | None = None
+    """What drafts tokens: a model, or its cost as a share of the model's."""
     acceptance: float | None = None
+    """Probability that a drafted token is accepted."""
     draft_length: int = Workload.draft_length
+    """Tokens drafted in each round."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
