@@ -58,6 +58,7 @@ def validate(
     """
     from hardware_specs import load_device
     from roofline.calibration import validation
+    from roofline.cli import show
     from roofline.cli.probe import refuse_unwritable, write_whole
     from roofline.efficiency.effects import shipped_effects
     from spec_files import SpecError
@@ -91,6 +92,10 @@ def validate(
         typer.echo(json.dumps(printed, indent=2))
         return
     _print(judged, rows, out, fitted)
+    if profile is not None:
+        named = sorted({key for key in found.rows["device_key"] if key})
+        if named and not {profile.name, *profile.aliases} & {k.replace("_", "-") for k in named}:
+            show.note(f"The rows say {named[0]}; all are predicted by profile {profile.name}.")
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
