@@ -89,6 +89,10 @@ def validate(
         show.print_json(printed)
         return
     _print(judged, rows, out, fitted)
+    if profile is not None:
+        named = sorted({key for key in found.rows["device_key"] if key})
+        if named and not {profile.name, *profile.aliases} & {k.replace("_", "-") for k in named}:
+            show.note(f"The rows say {named[0]}; all are predicted by profile {profile.name}.")
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
