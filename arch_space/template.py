@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
-from arch_space.architectures import Architectures, defaults
+from arch_space.architectures import Architectures, defaults, meanings
 from arch_space.library import reference_model, shipped_models
 from arch_space.rules import HELPERS
 from arch_space.spaces import ALL_HEADS, KNOBS, Space, load_space, shipped_spaces
@@ -154,8 +154,7 @@ def _names(key: str) -> list[str]:
 
 def meaning(key: str) -> str:
     """What the fields of one key of a space are, in words."""
-    meant = {n: f.metadata.get("about", "") for n, f in Architectures.__dataclass_fields__.items()}
-    return "; ".join((meant | HELPERS)[name] for name in _names(key))
+    return "; ".join((meanings() | HELPERS)[name] for name in _names(key))
 
 
 def _about(path: tuple[str | int, ...], words: dict[str, Any]) -> str | None:

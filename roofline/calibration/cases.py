@@ -235,10 +235,6 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         ttft = np.nan
     decode = _number(row["decode_tok_s"])
     context = depth if depth is not None else 0.0 if runtime.empty_cache else prompt
-    if static := re.search(r"static (\d+) cache", str(row["kv_format"])):
-        # Compiled for one length: every step reads, and every prompt attends to, all of it.
-        context = max(float(static[1]) - (generate + 1.0) / 2.0, 0.0)
-        depth = max(float(static[1]) - (prompt or SHORT_PROMPT), 0.0)
     said = words(row)
     return {
         "at": i,
@@ -249,7 +245,7 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         "batch": batch,
         "prompt": prompt or SHORT_PROMPT,
         # A prompt as long as the depth is the depth: decoding was measured behind it.
-        "depth": depth if depth and (static or runtime.empty_cache) and depth != prompt else 0.0,
+        "depth": depth if depth and runtime.empty_cache and depth != prompt else 0.0,
         "context": SHORT_PROMPT if context is None else context,
         "generate": generate,
         "file_bytes": (_number(row["file_bytes"]) or np.nan) if not exact else np.nan,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roofline.efficiency.basis import stated_power
+from roofline.efficiency.basis import part_of, stated_power
 from roofline.efficiency.form import Level, keys
 
 if TYPE_CHECKING:
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 SPREADS: dict[Level, float] = {
-    ("scope",): 0.5, ("kind",): 0.5, ("type",): 0.5, ("kind", "type"): 0.3, ("device",): 0.4,
-    ("device", "runtime"): 0.3,
+    ("part",): 0.5, ("scope",): 0.25, ("kind",): 0.3, ("type",): 0.5, ("kind", "type"): 0.2,
+    ("device",): 0.4, ("device", "runtime"): 0.3,
 }  # fmt: skip
-"""Spread of the effects of each level on log watts."""
+"""Spread of the effects of each level on log watts. Bandwidth and limit speak for a kind of device
+already, so that its own effect is small: else a few laptops whose one rail was measured tell of
+others, measured whole."""
 NOISE = 0.25
 """Of log watts between rows of one device, runtime and measuring point."""
 
@@ -76,7 +78,12 @@ def power_settings(cases: Cases, usual: Mapping[str, str]) -> dict[str, Any]:
         scope_of(said) or usual.get(str(kind), "module")
         for kind, said in zip(cases.settings["kind"], cases.settings["scope"], strict=True)
     ]
-    return {**cases.settings, "scope": np.array(scopes, dtype=str)}
+    parts = [part_of(scope) for scope in scopes]
+    return {
+        **cases.settings,
+        "scope": np.array(scopes, dtype=str),
+        "part": np.array(parts, dtype=str),
+    }
 
 
 def log_watts(cases: Cases, rows: pd.DataFrame) -> Array:

@@ -46,7 +46,7 @@ def calibrate(
     numbers carry 90 % intervals.
     """
     from hardware_specs import load_device
-    from roofline.calibration.profile import fit_device
+    from roofline.calibration.profile import fit_device, say_rows
     from roofline.calibration.validation import read_file
     from roofline.outputs import check_file, write_text
 
@@ -69,9 +69,9 @@ def calibrate(
         return
     for key, count in fitted.used.items():
         unit = made.processors[key.split(" ")[0]]
-        show.note(f"{count} rows of {key} fitted.")
+        show.note(f"{say_rows(count)} of {key} fitted.")
         if unit.calibration is not None and unit.calibration.not_fitted:
             show.note("Not settled by them: " + ", ".join(unit.calibration.not_fitted) + ".")
     for reason, count in fitted.left_out.most_common():
-        show.note(f"{count} rows left out: {reason}")
+        show.note(f"{say_rows(count)} left out: {reason}")
     show.note(f"Wrote {out}.")

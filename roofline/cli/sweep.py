@@ -303,6 +303,7 @@ def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) ->
 
 def _print(run: SweepRun, folder: RunFolder) -> None:
     """Print the front in a few rows, what to train, and what a reader must know."""
+    from roofline.laws.law import format_loss
     from roofline.report.points import NATS, brief, percent
     from roofline.search.evolution import ALGORITHMS
     from roofline.search.objectives import COLUMNS, DIMENSIONS
@@ -335,7 +336,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
             [
                 f"{row} {marks.get(row, '')}",
                 *(
-                    f"{front.at[row, 'loss']:.4f}"
+                    format_loss(front.at[row, "loss"])
                     if name == "loss"
                     else show.quantity(front.at[row, COLUMNS[name]], DIMENSIONS[name])
                     for name in names

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from roofline.codesign.hardware import SAID
 from roofline.codesign.inverse import Answer
@@ -113,10 +114,14 @@ def _losses(panel: Axes, answer: Answer) -> None:
 
 
 def _label(panel: Axes, lines: Any, words: Any, colour: str) -> None:
-    """Write on each contour what it is of: once, and where no other contour's label stands."""
-    found = panel.clabel(lines, fontsize=6.5, colors=[colour], fmt=words, inline=False)
-    panel.figure.draw_without_rendering()
-    frame, taken, said = panel.get_window_extent(), [], set()
+    """Write on contours, every other where they are many, what they are of: once, and apart."""
+    some = lines.levels[:: 2 if len(lines.levels) > 6 else 1]
+    found = panel.clabel(lines, some, fontsize=6.5, colors=[colour], fmt=words, inline=False)
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    frame, said = panel.get_window_extent(), set()
+    taken: list[Bbox] = []
     # Where the labels of steep contours would stand in each other, those farther right are apart.
     for text in sorted(found or (), key=lambda each: -each.get_position()[0]):
         text.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
@@ -261,6 +266,7 @@ def lines_figure(answer: Answer) -> Figure:
                 panel.plot(at, loss, color=BLUE, lw=1.0, marker="o", ms=3)
             else:
                 panel.set_xscale("log")
+                panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
                 panel.step(at, loss, where="post", color=BLUE, lw=1.2)
             panel.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
             panel.xaxis.set_minor_formatter(NullFormatter())
@@ -305,12 +311,12 @@ def devices_figure(library: Sequence[Found], title: str) -> Figure | None:
         panel.set_xlabel("Stated power (W)")
         for row, each in zip(rows, stated, strict=True):
             limit = SHORT.get(each.tight, each.tight)
-            words = f"{each.watts:.4g} W; {percent(each.excess)} of the limit on {limit}"
+            words = f"{each.watts:.4g} W; {percent(each.excess)} of its limit on {limit}"
             panel.annotate(
                 words, (each.watts, row), xytext=(4, 0), textcoords="offset points", va="center",
                 fontsize=7, color=GREY,
             )  # fmt: skip
-        panel.set_xlim(0, 1.25 * max(each.watts for each in stated))
+        panel.set_xlim(0, 1.4 * max(each.watts for each in stated))
         handles = [
             mpl.patches.Patch(fc=paint, label=f"power of the {scope.replace('-', ' ')}")
             for scope, paint in paints.items()

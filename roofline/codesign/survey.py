@@ -250,7 +250,7 @@ def _needs(plan: Plan, found: Tables, judge: Judge, index: Array, fits: Array, h
         table = found[f"need_{name}"]
         least = least_factor(judge[fits], name, float(table.value[0]))
         if least is not None:
-            table.offer(0, least[0], int(index[fits][least[1]]))
+            table.offer(0, least[0], int(index[fits][least[1]].min()))
     own = plan.template.device.memory.dram
     allowed = (here <= 1) & (judge.memory <= plan.limits.get("memory", np.inf))
     need = np.where(allowed, judge.memory / own.usable_bytes, np.inf)
@@ -266,20 +266,21 @@ def _offer_least(table: Best, value: Array, index: Array) -> None:
         table.offer(0, float(value[row]), int(index[row]))
 
 
-def least_factor(judge: Judge, need: str, most: float = np.inf) -> tuple[float, int] | None:
-    """Return the least multiple of the template at which a candidate keeps its limits, and its row.
+def least_factor(judge: Judge, need: str, most: float = np.inf) -> tuple[float, Array] | None:
+    """Return the least multiple of the template at which candidates keep their limits, and which.
 
     need: one of NEEDS. most: a multiple that is known to do. None where none does with less.
-    The multiple is within a billionth of the least.
+    The multiple is within a billionth of the least, and on one grid whatever the candidates, so
+    that the least of several sets is that of all together.
     """
     bandwidth, peak = NEEDS[need]
     rows = np.arange(len(judge))
-    high, low = min(most / _CLOSE, _SPAN), 1.0 / _SPAN
+    high, low = _SPAN, 1.0 / _SPAN
 
     def kept(factor: float) -> Array:
         return judge.excess(bandwidth(factor), peak(factor)) <= 1
 
-    mask = kept(high)
+    mask = kept(min(most * (1 - (_CLOSE - 1) / 4), _SPAN))
     if not mask.any():
         return None
     rows, judge = rows[mask], judge[mask]
@@ -290,7 +291,7 @@ def least_factor(judge: Judge, need: str, most: float = np.inf) -> tuple[float, 
             high, rows, judge = middle, rows[mask], judge[mask]
         else:
             low = middle
-    return high, int(rows[0])
+    return high, rows
 
 
 def _on_chip(

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.textpath import text_to_path
 
 from roofline.drawing.style import INK
@@ -39,8 +40,8 @@ def write_title(figure: Figure, title: str) -> None:
             )  # fmt: skip
             used += text.get_window_extent().height * 72 / figure.dpi + _EDGE
     engine = figure.get_layout_engine()
-    assert engine is not None, "a title needs a figure of constrained layout"
-    engine.set(rect=(0, 0, 1, 1 - used / (72 * figure.get_figheight())))
+    assert isinstance(engine, ConstrainedLayoutEngine), "a title needs a constrained layout"
+    engine.set(rect=(0, 0, 1, 1 - (used + 0.6 * _EDGE) / (72 * figure.get_figheight())))
 
 
 def title_of(figure: Figure) -> str:

@@ -68,3 +68,12 @@ def stated_power(
     measured = fitted.get(("device", "runtime"), {})
     own = any(key.split("|")[0] == device.name for key in measured)
     return None if own else active
+
+
+PARTS = {"board": "chip", "package": "chip", "module": "chip", "rail": "rail"}
+"""What a measuring point holds: the chip and its memory, one rail, or else the whole system."""
+
+
+def part_of(scope: str) -> str:
+    """Return what of a device a measuring point holds."""
+    return PARTS.get(scope, "system")

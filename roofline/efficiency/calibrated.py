@@ -14,7 +14,7 @@ import numpy as np
 from arch_space.formats import STORAGES
 from hardware_specs.library import shipped_classes
 from roofline.efficiency import form
-from roofline.efficiency.basis import basis_of, interval, rows_behind, stated_power
+from roofline.efficiency.basis import basis_of, interval, part_of, rows_behind, stated_power
 from roofline.efficiency.effects import Effects, shipped_effects
 from roofline.efficiency.form import FORM
 from roofline.runtimes import RUNTIMES, runtime
@@ -168,7 +168,8 @@ def _filled(
 
     power_scope = effects.about.get("power_scope", {}).get(device.kind, "module")
     settings = _settings(device, unit, chosen, options, era) | {
-        "scope": [power_scope] * len(STORAGES)
+        "scope": [power_scope] * len(STORAGES),
+        "part": [part_of(power_scope)] * len(STORAGES),
     }
     values = {name: form.value(effects.eta(name, settings)) for name, form in FORM.items()}
     said: dict[str, Any] = {"basis": "fitted", "source": _SOURCE}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -13,12 +15,12 @@ if TYPE_CHECKING:
 VIEWPORTS = {"desktop": (1280, 900), "phone": (390, 844)}
 """Width and height, in pixels of CSS, of what the page is shown on."""
 
-SCHEMES = ("light", "dark")
-FOLDED = {"desktop": 2000, "phone": 1500}
-"""Pixels after which a picture goes on in its next column."""
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+COLUMNS = {"desktop": ["roofline-title"], "phone": ["front-title", "member-title"]}
+"""Headings of the page that begin the next column of its picture."""
 GAP = 24  # pixels between columns
 MEMBERS = 260  # pixels that are shown of the table of members, where the picture ends
-COLOURS = 128  # of a picture that is kept: enough for this page, at a third of the size
+COLOURS = 256  # of a picture that is kept: enough for this page, at a third of the size
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -63,28 +65,49 @@ def take_screenshots(page: Path, folder: Path) -> list[Path]:
                     tab.focus("#front")
                     for _ in range(5):
                         tab.keyboard.press("ArrowRight")
+                    tab.evaluate("document.activeElement.blur()")
                 file = folder / f"page-{name}{'-dark' if scheme == 'dark' else ''}.png"
-                _picture(tab, FOLDED[name]).save(file, optimize=True)
+                _picture(tab, COLUMNS[name]).save(file, optimize=True)
                 written.append(file)
                 tab.close()
         browser.close()
     return written
 
 
-def _picture(tab: Any, fold: int) -> Image:
-    """Take a page from its top into its table of members, folded into columns."""
+def _picture(tab: Any, headings: list[str]) -> Image:
+    """Take a page from its top into its table of members, in columns that begin with headings."""
     from io import BytesIO
 
     from PIL import Image
 
     whole = Image.open(BytesIO(tab.screenshot(full_page=True))).convert("RGB")
-    end = tab.evaluate("document.getElementById('members').getBoundingClientRect().top + scrollY")
-    tall = min(whole.height, round(end) + MEMBERS)
-    columns = -(-tall // fold)
-    fold = -(-tall // columns)
-    wide = columns * whole.width + (columns - 1) * GAP
-    sheet = Image.new("RGB", (wide, fold), whole.getpixel((0, 0)))
-    for column in range(columns):
-        part = whole.crop((0, column * fold, whole.width, min((column + 1) * fold, tall)))
-        sheet.paste(part, (column * (whole.width + GAP), 0))
-    return sheet.quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+    top = "id => Math.floor(document.getElementById(id).getBoundingClientRect().top + scrollY)"
+    ends = [tab.evaluate(top, heading) for heading in [*headings, "members"]]
+    ends[-1] = min(ends[-1] + MEMBERS, whole.height)
+    starts = [0, *(end - GAP // 2 for end in ends[:-1])]
+    wide = len(ends) * (whole.width + GAP) - GAP
+    tall = max(end - start for start, end in zip(starts, ends, strict=True))
+    sheet = Image.new("RGB", (wide, tall), whole.getpixel((0, 0)))
+    for column, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        sheet.paste(whole.crop((0, start, whole.width, end)), (column * (whole.width + GAP), 0))
+    return _few_colours(sheet)
+
+
+def _few_colours(picture: Image) -> Image:
+    """Keep the colours that most pixels have, and those of few pixels that nothing is like.
+
+    Each is kept as it is, where methods that average would tint what is grey.
+    """
+    from PIL import Image
+
+    pixels = np.asarray(picture).astype(int) @ [1 << 16, 1 << 8, 1]
+    codes, at, counts = np.unique(pixels, return_inverse=True, return_counts=True)
+    colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
+    kept = list(np.argsort(-counts)[: COLOURS // 2])
+    apart = np.abs(colours[:, None] - colours[kept]).sum(axis=2)
+    for _ in range(min(COLOURS, len(codes)) - len(kept)):
+        kept.append(np.argmax(apart.min(axis=1) * np.sqrt(counts)))
+        apart = np.column_stack([apart, np.abs(colours - colours[kept[-1]]).sum(axis=1)])
+    few = Image.fromarray(apart.argmin(axis=1).astype(np.uint8)[at].reshape(pixels.shape), "P")
+    few.putpalette(colours[kept].ravel().tolist())
+    return few

@@ -19,6 +19,7 @@ from roofline.codesign.question import Inverse, prepare
 from roofline.codesign.survey import survey_space
 from roofline.efficiency.calibrated import calibrated
 from roofline.laws import load_law
+from roofline.mixes import Mix
 from roofline.search import Problem, RooflineEvaluator, cluster, enumerate_exactly
 from roofline.search.cluster import connected, spread_tasks
 from roofline.workload import Workload
@@ -232,6 +233,7 @@ def test_a_survey_of_hardware_outlives_a_worker(two):
     template = Template.of(calibrated(load_device("phone")), None, load_model("qwen2.5-0.5b"))
     question = prepare(
         Inverse, device=template.device, space="paper-grid", loss=3.4, limits={"tpot": "50ms"},
+        mix=Mix.single(1, 1024, 128),
         points=12,
     )  # fmt: skip
     plan = answer(question).plan

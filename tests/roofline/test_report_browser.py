@@ -309,7 +309,11 @@ def test_what_is_printed_is_light_and_as_wide_as_the_paper(plain: Path, read: An
     for plot in ("front", "roofline"):
         assert reader.page.locator(f"#{plot} .main-svg").first.bounding_box()["width"] <= 700
     reader.page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert reader.colour("#front .xtick text", "fill") == dark
+    reader.page.wait_for_function(  # a plot that takes its width again is drawn in its own time
+        "dark => { const words = document.querySelector('#front .xtick text');"
+        " return words && getComputedStyle(words).fill === dark; }",
+        arg=dark,
+    )
 
 
 def test_the_longest_operators_are_named_on_the_roofline(plain: Path, read: Any) -> None:

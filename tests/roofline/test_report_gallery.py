@@ -91,10 +91,9 @@ def test_two_devices_of_the_gallery_have_rows_of_their_own() -> None:
 
 def test_the_phone_of_the_gallery_is_what_the_readme_runs() -> None:
     root = Path(__file__).parents[2]
-    (command,) = re.findall(
-        r"roofline sweep (--device \S+)$", (root / "README.md").read_text(), re.MULTILINE
-    )
-    device = load_device(command.removeprefix("--device ").removesuffix(".yaml"))
+    readme = (root / "README.md").read_text()
+    (name,) = re.findall(r"bin/roofline sweep --device (\S+?)(?:\.yaml)?$", readme, re.MULTILINE)
+    device = load_device(name)
     assert gallery.GALLERY["phone"] == {"device": "phone"}
     kept = Sweep.load(root / "reports" / "phone" / "sweep.yaml")
     assert kept.device.name == device.name == load_device("phone").name

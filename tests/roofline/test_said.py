@@ -89,18 +89,6 @@ def case(tmp_path: Path, **columns: str):
     return read_cases(load_rows(file))
 
 
-def test_a_static_cache_is_read_whole(tmp_path):
-    grown, static = case(tmp_path), case(tmp_path, kv_format="static 4096 cache")
-    assert grown.context[0] + 50 == 178, "the prompt and half of the answer"
-    assert static.context[0] + 50 == 4096
-    assert (grown.depth[0], static.depth[0]) == (0, 4096 - 128)
-    full = case(tmp_path, kv_format="static 1024 cache", prompt_tokens="1024")
-    assert full.depth[0] == 0
-    # 32 layers x 8 heads x 128 x keys and values x 2 bytes.
-    cache = work_of(static).demand["decode"].cache.sum()
-    assert cache == pytest.approx(4096 * 32 * 8 * 128 * 2 * 2, rel=0.01)
-
-
 def test_a_row_without_a_framework_runs_under_the_usual_one(tmp_path):
     assert case(tmp_path, framework="").runtimes[0].name == "genie"
     nvidia = {"device_key": "rtx3060_12", "backend": "GPU", "weight_format": "Q4_K_M"}
