@@ -47,7 +47,8 @@ def validate(
 
     **Examples**
 
-    `roofline validate mine.csv --out predictions.csv`
+    `roofline validate mine.csv --out predictions.csv`: errors by class, backend and metric, and
+    every prediction in a table.
 
     `roofline validate bench.json --set device_key=rtx4090 --set model=Llama-3.1-8B --json`
 
