@@ -7,7 +7,8 @@
 First, ours with at most one percent of the evaluations that the exact front takes. Then ours,
 random search and Optuna's samplers at the same numbers of evaluations, which `--trials` holds
 down to what Optuna can do (its time grows with their square). Optuna is left out where it is not
-installed (pip install 'roofline[bayesian]'). Its trials choose ranks and categories as ours do, and are repaired by the same rules.
+installed (pip install 'roofline[bayesian]'). Its trials choose ranks and categories as ours do,
+and are repaired by the same rules.
 With --check the exit status is 1 where a seed stays below 99.5 % or the others come out ahead.
 --algorithms instead compares NSGA-II with NSGA-III on two to six objectives.
 """
