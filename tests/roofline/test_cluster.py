@@ -81,6 +81,29 @@ def test_a_killed_worker_loses_nothing(two, tmp_path):
     assert killed[0] not in pids(two)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_one_machine_began_a_cluster_goes_on_with(two, tmp_path, compiled):
+    """And the other way round: the checkpoint is the same file."""
+    asked = phone("on-device" if compiled else "paper-grid")
+    whole = enumerate_exactly(asked, compiled=compiled)
+    for first, second in ((None, two), (two, None)):
+        path = tmp_path / f"{first is None}.npz"
+
+        def cut(done, total):
+            if done > total // 3:
+                raise KeyboardInterrupt
+
+        how = {"chunk": 40, "compiled": compiled, "checkpoint": path}
+        with pytest.raises(KeyboardInterrupt):
+            enumerate_exactly(asked, cluster=first, progress=cut, **how)
+        steps = []
+        found = enumerate_exactly(
+            asked, cluster=second, progress=lambda done, _, to=steps: to.append(done), **how
+        )
+        same(found, whole)
+        assert steps[0] > asked.space.size // 3
+
+
 def test_compiled_loops_travel(two):
     asked = phone()
     whole = enumerate_exactly(asked, compiled=False)
