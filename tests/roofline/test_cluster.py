@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -189,6 +191,20 @@ def test_a_stranger_at_the_address_is_not_waited_for(capsys, monkeypatch, greeti
         threading.Thread(target=greet, args=(listener,), daemon=True).start()
         assert run([*SWEEP, "--scheduler", address]) == 2
     assert "no Dask scheduler answers" in capsys.readouterr().err
+
+
+def test_a_script_that_starts_workers_unguarded_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from roofline.search.cluster import connected\n"
+        "from spec_files import SpecError\n"
+        "try:\n"
+        "    with connected('local', 1): pass\n"
+        "except SpecError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert "must start them under if __name__ == '__main__'" in done.stdout
 
 
 def test_a_scheduler_without_workers_says_how_to_start_some(monkeypatch):
