@@ -15,8 +15,11 @@ from spec_files import SpecError, did_you_mean, short
 
 Array = np.ndarray
 
-HELPERS = ("ffn_ratio", "ffn_multiple")
-"""Names of a space that are no fields of an architecture."""
+HELPERS = {
+    "ffn_ratio": "inner width of all networks that a token activates, over the model's width",
+    "ffn_multiple": "what the widths that follow from ffn_ratio are rounded up to a multiple of",
+}
+"""Names of a space that are no fields of an architecture, and what they mean."""
 
 _COMPARE: dict[str, Callable[[Array, Array], Array]] = {
     "divides": lambda a, b: np.equal(np.mod(b, np.where(a == 0, np.nan, a)), 0),

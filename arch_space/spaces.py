@@ -38,9 +38,13 @@ class Steps(Spec):
     """Evenly spaced values (step) or a geometric series (factor), both ends included."""
 
     start: int | float = Field(alias="from")
+    """First value."""
     to: int | float
+    """Last value, where steps from the first meet it."""
     step: int | float | None = None
+    """From one value to the next; either this or a factor."""
     factor: int | float | None = None
+    """Each value over the one before."""
 
     @model_validator(mode="after")
     def _check(self) -> "Steps":
@@ -104,13 +108,20 @@ class Space(Spec):
     """
 
     name: str
+    """Lower case; the file's name without `.yaml`."""
     title: str = ""
+    """What it holds, in words."""
     source: str = ""
+    """Where its bounds and values come from, and when."""
     fixed: dict[str, Any] = Field(default_factory=dict)
+    """Fields that all candidates share; one without a default must stand here or in dimensions."""
     dimensions: dict[str, Dimension] = Field(min_length=1)
-    """Name, or comma-separated names of coupled fields, to its values, or lists of values."""
+    """Fields that vary: a name, or comma-separated names of coupled fields, to its values: a list,
+    even steps (from, to, step) or a series (from, to, factor); of coupled fields a list of lists.
+    The grid's size is the product."""
     rules: list[str] = Field(default_factory=list)
-    """`a divides b`, `a <= 4 * b`, either with `if <comparison>` behind it."""
+    """Comparisons that a candidate must pass: `a divides b`, `a <= 4 * b`, either with `if
+    <comparison>` behind it."""
 
     @model_validator(mode="after")
     def _check(self) -> "Space":
@@ -118,8 +129,8 @@ class Space(Spec):
         for part, keys in (("fixed", self.fixed), ("dimensions", self.dimensions)):
             for key in keys:
                 for name in _split(key) if part == "dimensions" else (key,):
-                    if name not in _KNOBS:
-                        hint = did_you_mean(name, _KNOBS)
+                    if name not in KNOBS:
+                        hint = did_you_mean(name, KNOBS)
                         raise SpecError(f"unknown field {name!r}{hint}", at=(part, key))
                     if name in given:
                         raise SpecError(f"{name} is given in {given[name][0]} too", at=(part, key))
@@ -164,8 +175,10 @@ class Space(Spec):
         return count(self._grid.masks, self.shape)
 
     def tables(self) -> dict[str, Array]:
-        """Return every column of `Architectures` over the grid: one axis a dimension, of length
-        one along each that the column does not depend on; valid points or not."""
+        """Return every column of `Architectures` over the grid, valid points or not.
+
+        Each is shaped one axis a dimension, of length one where the column does not depend on it.
+        """
         return {
             name: table.values.reshape(
                 [n if a in table.axes else 1 for a, n in enumerate(self.shape)]
@@ -191,12 +204,18 @@ class Space(Spec):
         ]
 
     def candidates(self, start: int = 0, stop: int | None = None) -> tuple[Architectures, Indices]:
-        """Return the candidates among the points [start, stop), and their indices, ascending."""
+        """Return the N candidates among the points [start, stop), and their indices, (N,), rising.
+
+        start, stop: positions in the raw grid of `size` points, rules or not.
+        """
         indices = self._valid_indices(start, self.size if stop is None else min(stop, self.size))
         return self.at(indices), indices
 
     def at(self, indices: Indices) -> Architectures:
-        """Return the architectures at some points, valid ones or not; see `valid`."""
+        """Return the architectures at some points, (N,) indices of valid ones or not; see `valid`.
+
+        Raises SpecError for an index outside the grid.
+        """
         indices = np.atleast_1d(np.asarray(indices))
         if indices.size and not 0 <= indices.min() <= indices.max() < self.size:
             raise SpecError(f"{self.name}: an index outside its {self.size} points")
@@ -228,11 +247,14 @@ class Space(Spec):
         return np.stack(np.unravel_index(indices, self.shape), axis=-1)
 
     def indices(self, choices: Array) -> Indices:
-        """Return the points with these choices; the inverse of `choices`."""
+        """Return the points, (N,), with these choices, (N, dimensions); inverse of `choices`."""
         return np.asarray(np.asarray(choices, dtype=np.int64) @ np.array(self._strides))
 
     def holding(self, fields: Mapping[str, Any]) -> "Space":
-        """Return the space with some fields the same for all, whatever it varied them over."""
+        """Return the space with some fields the same for all, whatever it varied them over.
+
+        Raises SpecError for a field that the space couples with others, and for an unknown one.
+        """
         coupled = [k for k in self.dimensions if len(_split(k)) > 1 and {*_split(k)} & {*fields}]
         if coupled:
             raise SpecError(f"{self.name}: {coupled[0]!r} are coupled: none can be held alone")
@@ -304,7 +326,10 @@ class Space(Spec):
 
 
 def load_space(name_or_path: str | Path) -> Space:
-    """Return a space by the name of a shipped one or by the path of a file."""
+    """Return a space by the name of a shipped one or by the path of a file.
+
+    Raises SpecError for an unknown name (with the nearest), and for a file that says no space.
+    """
     return read_spec(find_spec(name_or_path, SPACES, "space"), Space)
 
 
@@ -314,7 +339,8 @@ def shipped_spaces() -> list[str]:
 
 
 _AT_LEAST_ONE = {"experts", "experts_per_token"}
-_KNOBS = (*columns(), *HELPERS)
+KNOBS = (*columns(), *HELPERS)
+"""Names that a space may set."""
 _BLOCK = 2**14  # points decoded at a time, so that the work stays in cache
 
 

@@ -28,7 +28,6 @@ accumulation in fp32."""
 FORMATS: tuple[str, ...] = get_args(Format)
 
 Kind = Literal["phone", "jetson", "sbc", "laptop", "desktop", "desktop_gpu", "datacentre"]
-"""sbc: a board with a system on a chip, or an accelerator for one; desktop_gpu: the card alone."""
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _NAME = r"^[a-z0-9][a-z0-9.-]*$"
@@ -139,7 +138,9 @@ class Interval(Spec):
     """Where nine of ten measurements lie, as multiples of the prediction."""
 
     low: float = Field(gt=0, le=1)
+    """One in twenty measurements is below this multiple."""
     high: float = Field(ge=1)
+    """One in twenty is above this multiple."""
 
 
 class Calibration(Spec):
@@ -157,13 +158,16 @@ class Calibration(Spec):
     prefill: Interval
     """Measured over predicted time, 90 %."""
     decode: Interval
+    """The same of a token."""
     energy: Interval
+    """The same of the energy."""
 
 
 class Processor(Spec):
     """One unit that can run a model: a CPU, GPU or NPU."""
 
     type: Literal["cpu", "gpu", "npu"]
+    """What it is; a device with several lists each, with peaks of its own."""
     family: str = Field(pattern=_NAME)
     """Microarchitecture, vendor first: processors of one family behave alike, and a calibration of
     one holds for the others. GPUs by generation: nvidia-ampere, amd-rdna3.5, intel-xe2; Apple's by
@@ -173,7 +177,9 @@ class Processor(Spec):
     title: str
     """Name of the part, with what fixes its speed: cores, clock, power mode."""
     peaks: dict[Format, Peak] = Field(default_factory=dict)
-    """Dense peak per number format that the processor computes in; empty where none is known."""
+    """Dense peak per number format that the processor computes in; empty where none is known. In
+    the data sheet, or units times operations per cycle times clock; clpeak, mixbench and cpufp
+    measure it."""
     peaks_unknown: str | None = Field(None, min_length=1)
     """Why no peak is known; given exactly where `peaks` is empty."""
     structured_sparsity: Ratio | None = None
@@ -200,7 +206,8 @@ class Processor(Spec):
     calibration: Calibration | None = None
     """Where the efficiencies were fitted; none where they were entered by hand."""
     active_power: Power | None = None
-    """While a model runs on this processor; where given, energy is this times time."""
+    """While a model runs on this processor; where given, energy is this times time. tegrastats,
+    nvidia-smi, powermetrics or a meter shows it."""
     energy_per_flop: dict[Format, EnergyPerFlop] = Field(default_factory=dict)
     """Energy of one operation per number format."""
 
@@ -281,13 +288,16 @@ class Dram(Spec):
     """Main memory: the GPU's own where it has its own."""
 
     capacity: Bytes
+    """What is built in, in the data sheet; memory is sold by the GiB, 2^30 bytes."""
     usable_share: Share
     """Fraction that a model, its cache and its buffers may take."""
     bandwidth: Bandwidth
-    """Nominal: clock times width."""
+    """Nominal: transfers per second times the bus's width in bytes, in the data sheet."""
     measured_bandwidth: Bandwidth | None = None
-    """What a bandwidth test reached, for the reader; efficiencies refer to the nominal one."""
+    """What a bandwidth test such as STREAM reached, for the reader; efficiencies refer to the
+    nominal one."""
     energy_per_byte: EnergyPerByte | None = None
+    """Energy of a byte that decoding moves: measured power over measured traffic."""
 
     @property
     def usable_bytes(self) -> float:
@@ -309,7 +319,9 @@ class OnChip(Spec):
     """One level of on-chip memory."""
 
     name: str
+    """L2, L3, system-level cache, ..."""
     size: Bytes
+    """Of all its parts together."""
     bandwidth: Bandwidth | None = None
     """A level without one is listed, and predictions leave it out."""
 
@@ -318,6 +330,7 @@ class Memory(Spec):
     """DRAM and the levels above it."""
 
     dram: Dram
+    """Main memory: the GPU's own where it has its own."""
     on_chip: tuple[OnChip, ...] = ()
     """From the outermost and largest to the innermost."""
 
@@ -344,26 +357,40 @@ class DevicePower(Spec):
     """Power of the device; both may be unknown."""
 
     idle: Power | None = None
+    """While nothing runs, the screen on or off as the source says."""
     active: Power | None = None
     """While a model runs; a nominal limit is an upper bound of it."""
 
 
 class Device(Spec):
-    """A device profile."""
+    """A device profile: what it is, and every number of it with its unit, basis, source and date.
+
+    A figure's `value` is in SI units: bytes, bytes per second, FLOP per second, seconds, watts,
+    joules; shares are of one. Raises SpecError for a figure whose source is not among `sources`,
+    and for a default processor that there is not.
+    """
 
     name: str = Field(pattern=_NAME)
     """Lower case; the file's name without `.yaml`."""
     aliases: tuple[Annotated[str, Field(pattern=_NAME)], ...] = ()
     """Other names that load the same profile; in the file, a list on one line."""
     title: str
+    """Name of the product, as its maker writes it."""
     kind: Kind
+    """Class of the device, whose efficiencies it has where its own are unknown. sbc: a board with a
+    system on a chip, or an accelerator for one; desktop_gpu: the card alone."""
     year: int = Field(ge=1990, le=2100)
+    """When it went on sale."""
     default_processor: str
     """Key of the processor that is meant where none is named."""
     sources: dict[str, Source]
+    """Documents that the numbers below name by these keys."""
     processors: dict[str, Processor] = Field(min_length=1)
+    """Units that can run a model, by a key of your own: gpu, cpu, npu."""
     memory: Memory
+    """Main memory and the caches above it."""
     power: DevicePower = DevicePower()
+    """Power of the whole device; that of a processor stands with the processor."""
     hand_over: Duration | None = None
     """Time that handing work from one processor to another takes; 0 where not given."""
 

@@ -51,6 +51,7 @@ def sweep(
     max_loss, max_ttft, max_tpot, max_latency, max_energy and max_memory, such as "20ms" (a number:
     SI units). Everything else is `Sweep.prepare`'s: objectives="loss,latency,energy",
     law=, tokens=, mix=, processor=, runtime=, method=, seed=, ...
+    Raises SpecError for whatever is not known, and where no candidate meets the limits.
 
     >>> run = roofline.sweep("phone", max_tpot="20ms", max_memory="2GB")
     """
@@ -81,6 +82,7 @@ def hardware_for(
 
     Limits are max_ttft, max_tpot, max_latency, max_energy and max_memory; everything else is that
     of a question (`roofline.codesign.question`): points= along each axis of the grid, spans=, ...
+    Raises SpecError for unknown names and limits, and for neither a loss nor a model.
 
     >>> answer = roofline.hardware_for("phone", loss=3.1, max_tpot="20ms")
     """
@@ -116,6 +118,7 @@ def strategy_for(
     models: by default all that the task has a published accuracy of. Limits are max_latency,
     max_energy and max_memory; everything else is `roofline.strategies.plan`'s: most=, axis=,
     verifiers=, processor=, ... The verifiers are by default the shipped ones of the task.
+    Raises SpecError for unknown names and limits.
 
     >>> plan = roofline.strategy_for("phone", "math", max_latency="10s", max_memory="6GB")
     """
@@ -151,6 +154,8 @@ def calibrate(
     """Fit a device's efficiencies to measurements of it: a file, or a table of such rows.
 
     background: the published rows that stand behind them, by default all (minutes on one core).
+    Returns the calibrated profile as `device`, with how many rows were used and why others were
+    not. Raises SpecError for a file that is none, and where no row is of the device.
     """
     from roofline.calibration.profile import fit_device
     from roofline.calibration.validation import read_file
@@ -169,7 +174,12 @@ def roofline_of(
     processor: str | None = None,
     runtime: str | None = None,
 ) -> Roofline:
-    """Place the operators of one model under the roofs of a device's processor."""
+    """Place the operators of one model under the roofs of a device's processor.
+
+    workload: the default `Workload` if None; decode is its first step. processor, runtime: as in
+    `estimate`. Returns tables of operators (FLOPs, bytes, seconds), peaks and bandwidths. Raises
+    SpecError for unknown names, and as `estimate` does.
+    """
     from roofline.efficiency.calibrated import calibrated
     from roofline.engine import estimate
     from roofline.report.points import roofline_points

@@ -114,10 +114,23 @@ def parse_quantity(text: object, dimension: str) -> float:
 def format_quantity(value: float, dimension: str, digits: int | None = 3) -> str:
     """Write a quantity for people: (76.8e9, "bandwidth") gives '76.8 GB/s'.
 
-    digits: significant ones; None writes as many as it takes to read the same float back.
+    digits: significant ones; None writes as many as it takes to read the same float back, and sizes
+    in KiB to TiB where that is shorter.
     """
     if not math.isfinite(value):
         return " ".join(filter(None, (str(value), _base_unit(dimension))))
+    decimal = _in_decimal(value, dimension, digits)
+    if digits is not None or dimension != "bytes":
+        return decimal
+    whole = [
+        f"{value / scale:g} {unit}B"
+        for unit, scale in _BINARY.items()
+        if value >= scale and value % scale == 0 and value / scale < 10**6
+    ]
+    return min(decimal, *whole[-1:], key=len) if whole else decimal
+
+
+def _in_decimal(value: float, dimension: str, digits: int | None) -> str:
     exact = Decimal(repr(float(value)))
     rounded = exact if digits is None else Context(prec=digits).plus(exact)
     unit, scale = _base_unit(dimension), Decimal(1)
@@ -128,6 +141,11 @@ def format_quantity(value: float, dimension: str, digits: int | None = 3) -> str
     number = _EXACT.divide(rounded, scale).normalize(_EXACT)
     plain = -6 <= number.adjusted() <= 15
     return f"{number:{'f' if plain else 'e'}} {unit}".rstrip()
+
+
+def quantity_example(dimension: str) -> str:
+    """Return a quantity as people write it: 76.8 GB/s for a bandwidth."""
+    return _EXAMPLES[dimension]
 
 
 def quantity_schema(dimension: str) -> dict[str, object]:

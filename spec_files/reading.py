@@ -33,7 +33,7 @@ def find_spec(name_or_path: str | Path, folder: Path, what: str) -> Path:
     """Return the file meant by a path or by a shipped name, with or without `.yaml`.
 
     An existing file wins; otherwise the shipped file of that name in `folder`, from any working
-    directory. what: 'device', 'space', ... for the error, which names the nearest shipped one.
+    directory. what: 'device', 'space', ... for the SpecError, which names the nearest shipped one.
     """
     shipped = sorted(file.stem for file in folder.glob("*.yaml"))
     if not str(name_or_path).strip():
@@ -69,7 +69,7 @@ def parse_spec(text: str, model: "type[Model]", name: str) -> "Model":
 def validate_spec(
     data: object, model: "type[Model]", name: str, lines: Lines | None = None
 ) -> "Model":
-    """Validate what was read elsewhere; name and lines say where, in errors.
+    """Validate what was read elsewhere; name and lines say where, in the SpecError.
 
     A validator may call it, without lines, for a part of its own input: the error then has the line
     and the path of that part in the whole.
@@ -112,7 +112,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, Lines]:
     """Do as `read_yaml` does, on a text; name stands for the file in errors."""
     import yaml
 
-    loader = _loader_class()(text)
+    loader = loader_class()(text)
     lines: Lines = {}
     try:
         _check_extent(text, name)
@@ -159,7 +159,7 @@ def read_text(path: Path) -> str:
 
 
 @cache
-def _loader_class() -> "type[yaml.SafeLoader]":
+def loader_class() -> "type[yaml.SafeLoader]":
     """PyYAML's safe loader, in C where built, that reads 1e-3 as a number and dates as text."""
     import yaml
 
@@ -179,7 +179,7 @@ def _check_extent(text: str, name: str) -> None:
     """Refuse a text too deep or too long to be built, event by event, before it is."""
     import yaml
 
-    parser = _loader_class()(text)
+    parser = loader_class()(text)
     depth = nodes = 0
     try:
         while parser.check_event():
@@ -319,17 +319,17 @@ def _below(annotation: Any, part: str | int) -> list[Any]:
     """What a key of a model, or any key or index of a container, leads to."""
     fields = getattr(annotation, "model_fields", None)
     if fields is None:
-        return [arm for argument in get_args(annotation) for arm in _arms(argument)]
+        return [arm for argument in get_args(annotation) for arm in arms(argument)]
     named = [field for name, field in fields.items() if part in (name, field.alias)]
-    return [arm for field in named for arm in _arms(field.annotation)]
+    return [arm for field in named for arm in arms(field.annotation)]
 
 
-def _arms(annotation: Any) -> list[Any]:
+def arms(annotation: Any) -> list[Any]:
     """An annotation with its unions taken apart and its metadata dropped."""
     if get_origin(annotation) is Annotated:
-        return _arms(get_args(annotation)[0])
+        return arms(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return [arm for argument in get_args(annotation) for arm in _arms(argument)]
+        return [arm for argument in get_args(annotation) for arm in arms(argument)]
     return [annotation]
 
 

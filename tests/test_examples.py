@@ -1,96 +1,249 @@
-"""Every example that a reader may copy runs: the README's, and those in each command's help."""
+"""Every example that a reader may copy runs: the pages' snippets, and those in each command's help.
 
+A page is read from its top to its end in one folder, empty but for what a reader has (`GIVEN`);
+`snippets.py` says what each kind of snippet is.
+"""
+
+import contextlib
+import json
 import re
-import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
-from roofline.cli import (
-    codesign,
-    compare,
-    compress,
-    estimate,
-    graph,
-    laws,
-    listings,
-    run,
-    strategies,
-    sweep,
-)
+from roofline.cli.app import app
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-COMMANDS = (
-    sweep.sweep,
-    estimate.estimate,
-    compare.compare,
-    codesign.codesign,
-    compress.compress,
-    listings.list_devices,
-    listings.show_device,
-    listings.schema,
-    listings.list_models,
-    listings.show_model,
-    laws.list_laws,
-    laws.show_law,
-    laws.list_curves,
-    graph.graph,
-    strategies.plan,
-    strategies.fit_curve,
-)
+from .snippets import ROOT, Step, execute, made_by, steps
 
-
-def readme_commands() -> list[str]:
-    return re.findall(r"^\$ (roofline .+)$", README, flags=re.MULTILINE)
-
-
-def help_commands() -> list[str]:
-    found = [line for c in COMMANDS for line in re.findall(r"`(roofline [^`]+)`", c.__doc__ or "")]
-    assert all(re.search(r"`roofline ", c.__doc__ or "") for c in COMMANDS), (
-        "help teaches by example"
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "reports/README.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
     )
-    return [line for line in found if "--resume" not in line and "--repeat" not in line]
+}
+
+# ---- What a reader has
 
 
-@pytest.fixture
-def _reader(tmp_path, monkeypatch):
-    """An empty folder, but for the reader's own model, measurements, runs and curve."""
-    import json
-
+def _config(file: Path) -> None:
     from arch_space.huggingface import to_huggingface
     from arch_space.library import load_model
+
+    file.write_text(json.dumps(to_huggingface(load_model("smollm2-135m"), "llama")))
+
+
+def _measurements(file: Path) -> None:
     from hardware_specs.measurements.rows import load_rows
+
+    rows = load_rows()
+    rows[rows["device_key"] == "rpi5"].to_csv(file, index=False)
+
+
+def _runs(file: Path) -> None:
     from roofline.laws import load_law
 
-    config = to_huggingface(load_model("smollm2-135m"), "llama")
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    rows = load_rows()
-    rows[rows["device_key"] == "rpi5"].to_csv(tmp_path / "measurements.csv", index=False)
     noise = np.random.default_rng(0).normal(0, 0.002, 48)
     size, tokens = (
         each.ravel() for each in np.meshgrid(np.geomspace(2e7, 2e9, 8), np.geomspace(1e9, 1e11, 6))
     )
     loss = load_law("chinchilla").at(size, tokens) * np.exp(noise)
-    runs = pd.DataFrame({"N": size, "D": tokens, "loss": loss})
-    runs.to_csv(tmp_path / "runs.csv", index=False)
-    samples = np.array([1, 4, 16, 64, 256])
-    curve = pd.DataFrame({"samples": samples, "accuracy": np.exp(-1.33 * samples**-0.43)})
-    curve.to_csv(tmp_path / "curve.csv", index=False)
+    pd.DataFrame({"N": size, "D": tokens, "loss": loss}).to_csv(file, index=False)
+
+
+def _curve(file: Path) -> None:
+    """Coverage and votes of a reader's own model, by a spread of difficulty that is known."""
+    from roofline.strategies import Difficulty
+
+    true = Difficulty(alpha=0.5, beta=1.5, concentration=0.4)
+    samples = np.array([1, 2, 4, 8, 16, 32])
+    kinds = {"coverage": true.coverage(samples), "majority": true.majority(samples)}
+    rows = [pd.DataFrame({"samples": samples, "accuracy": a, "kind": k}) for k, a in kinds.items()]
+    pd.concat(rows).to_csv(file, index=False)
+
+
+def _form(file: Path) -> None:
+    (found,) = [s for s in steps("docs/fitting.md", PAGES["docs/fitting.md"]) if s.kind == "file"]
+    file.write_text(found.text)
+
+
+def _gallery(folder: Path) -> None:
+    for file in (ROOT / "reports").glob("*/sweep.yaml"):
+        (folder / file.parent.name).mkdir(parents=True)
+        shutil.copy(file, folder / file.parent.name)
+
+
+# Files that examples read and no example writes; what other examples read is made by a command.
+GIVEN: dict[str, Callable[[Path], None] | str] = {
+    "config.json": _config,
+    "measurements.csv": _measurements,
+    "bench.csv": _measurements,
+    "runs.csv": _runs,
+    "curve.csv": _curve,
+    "my-form.yaml": _form,
+    "my-law.yaml": "roofline fit runs.csv --form chinchilla -o my-law.yaml",
+    "my_law.yaml": "roofline fit runs.csv --form chinchilla -o my_law.yaml",
+    "sweep-phone": "roofline sweep --device phone --space paper-grid -o sweep-phone",
+    "reports": _gallery,
+    "team": "roofline export sweep-phone --to huggingface -o team",
+}
+
+
+def give(todo: list[Step], store: Path) -> None:
+    """Put into the working folder what the steps read and do not make themselves."""
+    made: set[str] = set()
+    for step in todo:
+        words = re.findall(r"[\w.-]+", step.text) if step.kind == "command" else []
+        for name in GIVEN:
+            if name in words and name not in made | made_by(step):
+                take(name, store)
+                made.add(name)
+        if "--resume" in words:  # what a sweep leaves that was killed at once
+            for file in Path("sweep-phone").iterdir():
+                if file.name != "sweep.yaml":
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+        made |= made_by(step)
+
+
+def take(name: str, store: Path) -> None:
+    """Copy one given file or folder, made once for all."""
+    how = GIVEN[name]
+    if not (store / name).exists():
+        if callable(how):
+            how(store / name)
+        else:
+            with contextlib.chdir(store):
+                give([Step(name, "command", how)], store)
+                execute(Step(name, "command", how))
+    if Path.cwd() != store:
+        copy = shutil.copytree if (store / name).is_dir() else shutil.copy
+        copy(store / name, name)
+
+
+def once(pages: dict[str, list[Step]]) -> dict[str, list[Step]]:
+    """Leave out a command that an earlier page runs, if nothing later on its page needs its files.
+
+    What is given, as if the reader had it, need not be made again.
+    """
+    seen: set[str] = set()
+    kept: dict[str, list[Step]] = {}
+    for page, found in pages.items():
+        kept[page] = []
+        for number, step in enumerate(found):
+            later = " ".join(each.text for each in found[number + 1 :])
+            made = any(name in later for name in made_by(step) - set(GIVEN))
+            needed = step.kind != "command" or step.shown or made
+            if step.text not in seen or needed:
+                kept[page].append(step)
+        seen |= {step.text for step in found if step.kind == "command"}
+    return kept
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("given")
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
-@pytest.mark.usefixtures("_reader")
-@pytest.mark.parametrize("command", sorted({*readme_commands(), *help_commands()}))
-def test_an_example_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = shlex.split(re.split(r" > (?=\S+$)", command)[0])
-    assert run(words[1:]) == 0, capsys.readouterr().err
-    assert capsys.readouterr().out.strip()
+@cache
+def to_do() -> dict[str, list[Step]]:
+    return once({page: steps(page, text) for page, text in PAGES.items()})
 
 
-@pytest.mark.usefixtures("_reader")
-def test_the_readme_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
-        exec(compile(block, "README.md", "exec"), {})
-    assert "llama-3.2-1b" in capsys.readouterr().out
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_does_what_it_says(page: str, store: Path) -> None:
+    todo, names = to_do()[page], {"__name__": "__main__"}
+    give(todo, store)
+    for step in todo:
+        execute(step, names)
+
+
+# ---- Help
+
+
+def leaves(node: typer.core.TyperCommand, path: str = "roofline") -> Iterator[tuple[str, str]]:
+    """Yield each command with its help; a group that does something alone is a command."""
+    inner = getattr(node, "commands", {})
+    if not inner or getattr(node, "invoke_without_command", False):
+        yield path, node.help or ""
+    for name, each in inner.items():
+        yield from leaves(each, f"{path} {name}")
+
+
+HELP = dict(leaves(typer.main.get_command(app)))
+
+
+def examples(text: str) -> list[str]:
+    return [" ".join(each.split()) for each in re.findall(r"`(roofline\s[^`]+)`", text)]
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_teaches_by_example(command: str) -> None:
+    assert any(f"{each} ".startswith(f"{command} ") for each in examples(HELP[command]))
+
+
+@pytest.mark.parametrize(
+    "command",
+    sorted({each for text in HELP.values() for each in examples(text)}
+           - {step.text for page in to_do().values() for step in page}),
+)  # fmt: skip
+def test_an_example_of_help_runs(command: str, store: Path) -> None:
+    step = Step("--help", "command", command)
+    give([step], store)
+    execute(step)
+
+
+# ---- The harness itself
+
+
+def doing(tmp_path: Path, page: str) -> None:
+    names: dict = {}
+    for step in steps("page", page):
+        execute(step, names)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "```console\n$ roofline laws\nname …\n```\n",  # not what it prints
+        "```console\n$ roofline models show smollm2-135m\n…\n134,515,007\n…\n```\n",
+        "```console\n$ roofline devices --kind phone\n…\n│ a13 …\n│ a16 …\n…\n```\n",
+        "```console\n$ roofline sweep\n```\n",  # refused, and the page does not say so
+        "```console\n$ roofline laws --nonsense\nroofline: all is well\n```\n",
+        "```bash\nroofline laws | head -3\n```\n",
+        "```bash\nwget nowhere\n```\n",
+        "```bash\npip install '.[nonsense]'\n```\n",
+        "```python\nprint(1)\n```\n\n```text\n2\n```\n",
+        "```text\n$ roofline laws\n```\n",
+        "```yaml\nname: x\n```\n",
+        "```fortran\nprint *, 1\n```\n",
+        "```\nroofline laws\n```\n",
+        "```bash\nroofline laws\n",
+        "`roofline estimate --nonsense`",
+        "`roofline lawz show NAME`",
+    ],
+)
+def test_a_page_that_is_wrong_fails(page: str, tmp_path: Path) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        doing(tmp_path, page)
+
+
+def test_what_is_left_out_may_be_anything(tmp_path: Path) -> None:
+    doing(
+        tmp_path,
+        "```console\n$ roofline devices --kind phone  # all of them\n…\n"
+        "│ a15 … │ 34.1 GB/s │ …\n│ a16 …\n…\n```\n\n"
+        "```console\n$ roofline sweep\nroofline: no device was given…\n```\n\n"
+        '```python\nprint("one")\n```\n\n```text\none\n```\n\n`roofline laws show NAME`',
+    )

@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from roofline.budgets.folder import save_figure, write_text
 from roofline.budgets.paper import (
     FORMATS,
     MODES,
@@ -25,6 +24,7 @@ from roofline.budgets.paper import (
 from roofline.drawing.labels import DPI, name_point, place_labels
 from roofline.drawing.style import BLUE, FAINT, ORANGE, STYLE
 from roofline.drawing.titles import write_title
+from roofline.outputs import save_figure, write_text
 from spec_files import format_quantity
 
 if TYPE_CHECKING:

@@ -22,12 +22,11 @@ def run(arguments: list[str]) -> int:
     import typer
     from typer.exceptions import TyperException
 
-    from roofline.cli.app import app
-    from roofline.search.cluster import ClusterLost
+    from roofline.cli.app import whole
     from spec_files import SpecError
 
     try:
-        code = app(args=arguments or ["--help"], prog_name="roofline", standalone_mode=False)
+        code = whole().main(arguments or ["--help"], prog_name="roofline", standalone_mode=False)
         sys.stdout.flush()
     except SpecError as error:
         return _say(str(error), 2)
@@ -35,16 +34,28 @@ def run(arguments: list[str]) -> int:
         return _say(error.format_message() + _read(error, arguments), 2)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", 130)
-    except ClusterLost as lost:
-        return _say(str(lost), 1)
     except BrokenExecutor:
         return _say("a worker process was killed from outside, perhaps for want of memory", 1)
-    except (BrokenPipeError, SystemExit):  # the reader of our output, such as `head`, is gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as left:  # as typer leaves a completion, and a pipe that breaks
+        if isinstance(left.__context__, BrokenPipeError):
+            return _unread()
+        return left.code if isinstance(left.code, int) else 0
     except OSError as error:
         return _say(f"cannot go on: {error.strerror or error}", 1)
+    except Exception as error:
+        cluster = sys.modules.get("roofline.search.cluster")  # slow to import where none is used
+        if cluster is None or not isinstance(error, cluster.ClusterLost):
+            raise
+        return _say(str(error), 1)
     return code if isinstance(code, int) else 0
+
+
+def _unread() -> int:
+    """Leave quietly where the reader of our output, such as `head`, is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _read(error: TyperException, arguments: list[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from roofline.cli import show
+
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
     from hardware_specs import Device
@@ -68,7 +70,6 @@ def placements_as_dict(found: dict[str, Estimate]) -> dict[str, Any]:
 
 def show_placements(found: dict[str, Estimate]) -> None:
     """Print the fastest placements, and those that are best by some criterion."""
-    from roofline.cli import show
 
     best = best_of(found)
     order = sorted(found, key=lambda n: (not found[n].fits[0], float(found[n].latency[0])))
@@ -116,7 +117,6 @@ def lengths_as_dict(lengths: DraftLengths, workload: Workload) -> dict[str, Any]
 
 def show_lengths(lengths: DraftLengths, workload: Workload) -> None:
     """Print the draft lengths that were tried, and decoding without a draft."""
-    from roofline.cli import show
 
     plain, best = lengths.plain, int(lengths.best[0])
     rows = [["none", "1", show.seconds(plain.tpot[0]), show.joules(plain.energy[0]), "1.00"]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.budgets.answer import Answer
@@ -115,7 +115,8 @@ def budget(
         {"ttft": max_ttft, "tpot": max_tpot, "latency": max_latency, "memory": max_memory},
     )
     from roofline.budgets.answer import answer
-    from roofline.budgets.folder import check_folder, write_answer
+    from roofline.budgets.folder import write_answer
+    from roofline.outputs import check_folder
 
     if out is not None:
         check_folder(out)
@@ -123,11 +124,10 @@ def budget(
     if out is not None:
         write_answer(found, out)
     if as_json:
-        import json
-
         from roofline.budgets.account import to_dict
 
-        typer.echo(json.dumps(to_dict(found), indent=2))
+        of_parts = {"shares": "of the limit", "saved_by_a_tenth_more": "nats"}
+        show.print_json(to_dict(found), show.UNITS | of_parts)
         return
     _print(found, out)
 
@@ -163,13 +163,10 @@ def _case(example: str | None, fields: dict[str, Any], budgets: dict[str, str | 
 
 def _list(as_json: bool) -> None:
     from roofline.budgets.case import examples, load_case
-    from roofline.cli import show
 
     cases = [load_case(name) for name in examples()]
     if as_json:
-        import json
-
-        typer.echo(json.dumps([case.model_dump(exclude_none=True) for case in cases], indent=2))
+        show.print_json([case.model_dump(exclude_none=True) for case in cases])
         return
     show.table(
         "Examples",
@@ -191,7 +188,6 @@ def _list(as_json: bool) -> None:
 def _print(found: Answer, out: Path | None) -> None:
     from roofline.budgets.account import TITLES, rows, sentences
     from roofline.budgets.case import say
-    from roofline.cli import show
 
     case = found.case
     show.table(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 
 def calibrate(
@@ -30,35 +30,47 @@ def calibrate(
         str | None, typer.Option(help="Name of the new profile; by default its file's.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Fit a device's efficiencies to your own measurements, and write a profile.
 
-    **Example**
+    **Examples**
 
     `roofline calibrate bench.csv --device rpi5 -o my-pi.yaml`
+
+    `roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set model=llama-3.2-1b`
 
     The published measurements of all devices stand behind yours: a few rows move what they can
     tell, and the rest stays at the device's family and class, listed as not fitted. The profile's
     numbers carry 90 % intervals.
     """
     from hardware_specs import load_device
-    from roofline.calibration.profile import fit_device
+    from roofline.calibration.profile import fit_device, say_rows
     from roofline.calibration.validation import read_file
-    from roofline.cli import show
-    from roofline.cli.probe import refuse_unwritable, write_whole
+    from roofline.outputs import check_file, write_text
 
-    refuse_unwritable(out, force)
+    check_file(out, force)
     profile = load_device(device)
     table = read_file(rows, {"device": profile.title} | options.given(give)).rows
     fitted = fit_device(profile, table)
     called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-")
     made = fitted.device.model_copy(update={"name": called, "aliases": ()})
-    write_whole(out, made.to_yaml())
+    write_text(out, made.to_yaml())
+    if as_json:
+        show.print_json(
+            {
+                "profile": str(out),
+                "fitted_rows": dict(fitted.used),
+                "left_out_rows": dict(fitted.left_out),
+                "device": made.model_dump(mode="json", exclude_none=True),
+            }
+        )
+        return
     for key, count in fitted.used.items():
         unit = made.processors[key.split(" ")[0]]
-        show.note(f"{count} rows of {key} fitted.")
+        show.note(f"{say_rows(count)} of {key} fitted.")
         if unit.calibration is not None and unit.calibration.not_fitted:
             show.note("Not settled by them: " + ", ".join(unit.calibration.not_fitted) + ".")
     for reason, count in fitted.left_out.most_common():
-        show.note(f"{count} rows left out: {reason}")
+        show.note(f"{say_rows(count)} left out: {reason}")
     show.note(f"Wrote {out}.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roofline.cli import diffusion, options, quality
+from roofline.cli import diffusion, options, quality, show
 
 
 def compare(
@@ -90,7 +90,6 @@ def compare(
     """
     from arch_space.library import load_model, load_models, shipped_models
     from hardware_specs import load_device, shipped_devices
-    from roofline.cli import show
     from roofline.engine import BOUNDS
     from roofline.engine import estimate as run
     from roofline.workload import Workload
@@ -177,9 +176,7 @@ def compare(
             if beside[k]:
                 rows[-1]["relative"] = {law_name: each[i] for law_name, each in beside[k].items()}
     if as_json:
-        import json
-
-        typer.echo(json.dumps(rows, indent=2))
+        show.print_json(rows)
         return
     show.table(
         f"batch {batch}, prompt {prompt}, generate {generate}{', ideal' if ideal else ''}",

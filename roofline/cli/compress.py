@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.compression.accuracy import Reader
@@ -116,8 +116,9 @@ def compress(
     """
     from hardware_specs import load_device
     from roofline.compression.account import spread, to_dict
-    from roofline.compression.folder import check_folder, write
+    from roofline.compression.folder import write
     from roofline.efficiency.calibrated import calibrated, say_basis
+    from roofline.outputs import check_folder
     from spec_files import SpecError
 
     if out is not None:
@@ -150,14 +151,10 @@ def compress(
     }
     written = [] if out is None else write(found, answer, out)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(answer, indent=2))
+        show.print_json(answer, show.UNITS)
         return
     _print(found, answer, spread(found, _SHOWN), trainer.title)
     if out is not None:
-        from roofline.cli import show
-
         show.note(f"Wrote {out}/: {', '.join(written)}.")
 
 
@@ -313,7 +310,6 @@ def _can(recipe: Any, subject: Subject) -> bool:
 
 
 def _print(found: Found, answer: dict[str, Any], rows: list[int], trainer: str) -> None:
-    from roofline.cli import show
     from roofline.compression.account import sentences
     from roofline.compression.beside import errors
 

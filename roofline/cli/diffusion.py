@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -155,10 +155,8 @@ def estimate(
         arch, device, schedule, workload, processor=processor, ideal=ideal, pass_seconds=overhead
     )
     if as_json:
-        import json
-
         row = _row(arch, device, schedule, found, 0, said)
-        typer.echo(json.dumps(row | {"pass_overhead_s": overhead}, indent=2))
+        show.print_json(row | {"pass_overhead_s": overhead})
         return
     if not found.fits[0] and not anyway:
         raise _does_not_fit(arch, device, workload, schedule, found, processor)
@@ -218,7 +216,6 @@ def _does_not_fit(
     processor: str | None,
 ) -> Exception:
     """Say what is missing, and the widest common format that would fit."""
-    from roofline.cli import show
     from roofline.diffusion.cost import resident
     from spec_files import SpecError
 
@@ -249,7 +246,6 @@ def _print(
     processor: str | None,
     ideal: bool,
 ) -> None:
-    from roofline.cli import show
     from roofline.efficiency.calibrated import say_basis
     from roofline.engine.work import BOUNDS
 
@@ -337,7 +333,6 @@ def compare(
 
     left_out: models that were asked for as part of all and look back only.
     """
-    from roofline.cli import show
     from roofline.diffusion.cost import break_even
     from roofline.diffusion.schedules import CACHES
 
@@ -367,9 +362,7 @@ def compare(
                 for schedule, each in zip(schedules, found, strict=True)
             ]
     if as_json:
-        import json
-
-        typer.echo(json.dumps(rows, indent=2))
+        show.print_json(rows)
         return
     show.table(
         f"{_about(workload, schedules[-1], said).split('; cache')[0]}; blocks of "
@@ -421,7 +414,6 @@ def _verdict(found: BreakEven, i: int) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    from roofline.cli import show
 
     diffusion = row["decode"] == "diffusion"
     even = row.get("break_even_tokens_per_step")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import alternatives, diffusion, options, quality
+from roofline.cli import alternatives, diffusion, options, quality, show
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -172,14 +172,12 @@ def estimate(
     fitted = load_law(law, options.parse_count(tokens, "tokens"))
     (said,) = quality.told(fitted, arch, quality.load_tasks(task, [fitted]))
     if as_json:
-        import json
-
         data = _as_dict(found, floor, said)
         if others:
             data |= alternatives.placements_as_dict(others)
         if lengths is not None:
             data |= alternatives.lengths_as_dict(lengths, workload)
-        typer.echo(json.dumps(data, indent=2))
+        show.print_json(data)
         return
     if not found.fits[0] and not anyway:
         raise _does_not_fit(arch, profile, workload, on, found)
@@ -289,7 +287,6 @@ def _does_not_fit(
     found: Estimate,
 ) -> Exception:
     """Say what is missing, and the widest common format that would fit."""
-    from roofline.cli import show
     from roofline.engine import estimate as run
     from spec_files import SpecError
 
@@ -323,7 +320,6 @@ def _print(
     said: dict[str, Any],
 ) -> None:
     from arch_space.formats import format_name
-    from roofline.cli import show
     from roofline.efficiency.calibrated import say_basis
     from roofline.engine import BOUNDS
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.export import Front, Plan, Verdict
@@ -75,21 +75,20 @@ def export(
     """
     from hardware_specs import load_device
     from roofline.export import Cluster, Front, make_plan, write_plan
-    from roofline.export.folder import refuse_filled
     from roofline.export.stacks import stack
+    from roofline.outputs import check_folder
 
     stack(to)
     folder = out or Path(f"export-{to}")
-    refuse_filled(folder)
+    check_folder(folder)
     told = Front.load(front)
     used = _law(told, law, options.parse_count(tokens, "tokens"))
     machine = Cluster.of(load_device(cluster), gpus, utilisation)
     plan, files = make_plan(told, pick, to, used, machine, sequence)
     write_plan(folder, plan, files, used, told)
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"folder": str(folder)} | plan.model_dump(mode="json"), indent=2))
+        written = {"folder": str(folder)} | plan.model_dump(mode="json")
+        show.print_json(written, show.UNITS | {"peak": "FLOP/s"})
         return
     _print(plan, folder)
 
@@ -108,7 +107,6 @@ def _law(front: Front, name: str | None, tokens: float | None) -> Law:
 
 
 def _print(plan: Plan, folder: Path) -> None:
-    from roofline.cli import show
     from roofline.export.text import loss_of, shape_of
 
     run = plan.choice
@@ -165,15 +163,12 @@ def check_ladder(plan: Path, results: str, as_json: bool) -> None:
 
     verdict = check_ladder(plan, results)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(verdict.model_dump(mode="json"), indent=2))
+        show.print_json(verdict.model_dump(mode="json"))
         return
     _print_verdict(verdict)
 
 
 def _print_verdict(verdict: Verdict) -> None:
-    from roofline.cli import show
     from roofline.export.text import loss_of
 
     show.table(

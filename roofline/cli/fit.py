@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,12 +117,11 @@ def fit(
     of whole runs; a coefficient that the runs cannot tell is said to be so. Columns are known by
     the names of variables and their usual symbols (N, D, loss, run, ...).
     """
-    from roofline.cli import show
-    from roofline.cli.probe import refuse_unwritable, write_whole
     from roofline.fitting import fit as fit_law
     from roofline.fitting import hold_out, load_form
     from roofline.fitting.law_file import check_range, fitted_law, to_yaml
-    from roofline.fitting.report import refuse_filled, write_report
+    from roofline.fitting.report import write_report
+    from roofline.outputs import check_file, check_folder, write_text
     from spec_files import SpecError
 
     if list_datasets:
@@ -138,9 +137,9 @@ def fit(
     if out is not None:
         if out.exists() and any(out.samefile(each) for each in (runs, form) if Path(each).exists()):
             raise SpecError(f"-o {out} is what is read: a law is written to a file of its own")
-        refuse_unwritable(out, force)
+        check_file(out, force)
     if report is not None:
-        refuse_filled(report)
+        check_folder(report, option="--report")
     law = load_form(form)
     table = _runs(runs, column, give, where, best_of)
     count = options.parse_count(tokens, "tokens")
@@ -153,7 +152,7 @@ def fit(
         held = hold_out(law, table, holdout, fixed=held_fixed, starts=starts, seed=seed)
     called = name or _slug((out or Path(runs)).stem)
     if out is not None:
-        write_whole(out, to_yaml(fitted_law(found, called, tokens=count)))
+        write_text(out, to_yaml(fitted_law(found, called, tokens=count)))
     if report is not None:
         write_report(report, found, held, called)
     _print(found, held, law, as_json)
@@ -214,13 +213,10 @@ def _numbers(words: list[str] | None, option: str) -> dict[str, float]:
 
 
 def _print(found: Fit, held: Sequence[HeldOut], law: Law, as_json: bool) -> None:
-    from roofline.cli import show
     from roofline.fitting import report
 
     if as_json:
-        import json
-
-        typer.echo(json.dumps(report.as_dict(found, held), indent=2))
+        show.print_json(report.as_dict(found, held))
         return
     show.table(f"{law.form}", report.COEFFICIENTS, report.coefficient_rows(found))
     for sentence in report.sentences(found):
@@ -235,14 +231,11 @@ def _print(found: Fit, held: Sequence[HeldOut], law: Law, as_json: bool) -> None
 
 
 def _list(as_json: bool) -> None:
-    from roofline.cli import show
     from roofline.fitting import datasets
 
     known = datasets()
     if as_json:
-        import json
-
-        typer.echo(json.dumps({name: each.model_dump() for name, each in known.items()}, indent=2))
+        show.print_json({name: each.model_dump() for name, each in known.items()})
         return
     rows = [[name, each.holds, each.licence, each.origin] for name, each in known.items()]
     show.table("Data sets", ["name", "holds", "licence", "origin"], rows)

@@ -453,6 +453,4 @@ def _print_graph(heading: str, named: list[tuple[str, Found]], pool: Pool, own: 
 
 
 def _print_json(data: dict[str, Any]) -> None:
-    import json
-
-    typer.echo(json.dumps(data, indent=2, allow_nan=False))
+    show.print_json(data)

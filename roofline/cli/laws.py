@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.laws import Law
     from roofline.laws.accuracy import Curve
 
-laws = typer.Typer(
-    invoke_without_command=True,
-    help="List the loss laws; `show` one; list the `curves` from loss to task accuracy.",
-)
+laws = typer.Typer(invoke_without_command=True)
 
 
 @laws.callback()
@@ -34,7 +31,7 @@ def list_laws(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the shipped loss laws; filters combine.
+    """List the loss laws, by filters that combine; show one; list curves to task accuracy.
 
     **Examples**
 
@@ -51,19 +48,14 @@ def list_laws(
     Losses of two laws are of different data: they are never to be subtracted from each other.
     """
     if context.invoked_subcommand:
-        from roofline.cli.listings import refuse_early
-
-        refuse_early(as_json or bool(sees) or form is not None, context.invoked_subcommand)
+        options.refuse_early(context)
         return
-    from roofline.cli import show
     from roofline.laws import law_names, load_law
     from roofline.laws.prediction import errors_known
 
     found = _chosen([load_law(name) for name in law_names()], sees or [], form)
     if as_json:
-        import json
-
-        typer.echo(json.dumps([_as_data(law) for law in found], indent=2))
+        show.print_json([_as_data(law) for law in found])
         return
     show.table(
         f"{len(found)} laws",
@@ -134,7 +126,6 @@ def show_law(
 
     `roofline laws show chinchilla --json`
     """
-    from roofline.cli import show
     from roofline.laws import load_law
     from roofline.laws.law import formula
     from roofline.laws.prediction import ranges
@@ -142,15 +133,13 @@ def show_law(
     law = load_law(name)
     spreads = _spreads(law)
     if as_json:
-        import json
-
         whole = law.model_dump(mode="json", exclude_none=True)
         ends = {
             key: [low, None if high == float("inf") else high]
             for key, (low, high) in ranges(law).items()
         }
         more = {"formula": formula(law), "coefficients": law.coefficients(), "ranges": ends}
-        typer.echo(json.dumps(_as_data(law) | whole | more, indent=2))
+        show.print_json(_as_data(law) | whole | more)
         return
     show.note(f"{law.name}: {law.title} ({law.form}), {law.unit}")
     show.note("\n".join(f"    {line}" for line in formula(law).splitlines()))
@@ -197,14 +186,11 @@ def list_curves(as_json: options.Json = False) -> None:
 
     `roofline laws curves --json`
     """
-    from roofline.cli import show
     from roofline.laws.accuracy import curve_names, load_curve
 
     found = [load_curve(name) for name in curve_names()]
     if as_json:
-        import json
-
-        typer.echo(json.dumps([curve.model_dump(mode="json") for curve in found], indent=2))
+        show.print_json([curve.model_dump(mode="json") for curve in found])
         return
     show.table(
         "Curves from loss to task accuracy",

@@ -6,23 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from hardware_specs import Device, Figure
 
-devices = typer.Typer(
-    invoke_without_command=True, help="List the device profiles; `show` one; print the `schema`."
-)
-models = typer.Typer(invoke_without_command=True, help="List the reference models; `show` one.")
-
-
-def refuse_early(given: bool, command: str) -> None:
-    """Raise SpecError for options that stand before a subcommand."""
-    from spec_files import SpecError
-
-    if given:
-        raise SpecError(f"options belong behind {command}, not before it")
+devices = typer.Typer(invoke_without_command=True)
+models = typer.Typer(invoke_without_command=True)
 
 
 @devices.callback()
@@ -52,7 +42,7 @@ def list_devices(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the shipped device profiles; filters combine.
+    """List the device profiles, by filters that combine; show one; print the schema.
 
     **Examples**
 
@@ -68,15 +58,13 @@ def list_devices(
     """
     asked = (kind, vendor, processor, search, min_memory, min_bandwidth)
     if context.invoked_subcommand:
-        refuse_early(as_json or any(a is not None for a in asked), context.invoked_subcommand)
+        options.refuse_early(context)
         return
     from hardware_specs import load_device, shipped_devices
 
     profiles = _chosen([load_device(name) for name in shipped_devices()], *asked)
     if as_json:
-        import json
-
-        typer.echo(json.dumps([_as_data(p) for p in profiles], indent=2))
+        show.print_json([_as_data(p) for p in profiles])
         return
     _print_devices(profiles)
 
@@ -180,7 +168,6 @@ def _as_data(p: Device) -> dict[str, object]:
 
 def _print_devices(profiles: list[Device]) -> None:
     """One line a device, at 100 columns too."""
-    from roofline.cli import show
     from spec_files import format_quantity
 
     rows = []
@@ -224,7 +211,6 @@ def show_device(
     `roofline devices show rtx4090 --calibrated --runtime llama.cpp-cuda`
     """
     from hardware_specs import load_device
-    from roofline.cli import show
     from roofline.efficiency.calibrated import calibrated, say_basis
     from spec_files import SpecError
 
@@ -234,9 +220,7 @@ def show_device(
     elif runtime is not None or processor is not None:
         raise SpecError("--runtime and --processor say what to calibrate: add --calibrated")
     if as_json:
-        import json
-
-        typer.echo(json.dumps(device.model_dump(mode="json", exclude_none=True), indent=2))
+        show.print_json(device.model_dump(mode="json", exclude_none=True))
         return
     rows = [
         [
@@ -294,16 +278,14 @@ def _interval(figure: Figure) -> str:
 
 
 @devices.command("schema")
-def schema() -> None:
-    """Print the JSON Schema of a profile, for editors.
+def schema(as_json: options.Json = False) -> None:
+    """Print the JSON Schema of a profile, for editors; it is JSON with --json and without.
 
     **Example**: `roofline devices schema > device.schema.json`
     """
-    import json
-
     from hardware_specs import device_schema
 
-    typer.echo(json.dumps(device_schema(), indent=2))
+    show.print_json(device_schema())
 
 
 def list_runtimes(as_json: options.Json = False) -> None:
@@ -315,7 +297,6 @@ def list_runtimes(as_json: options.Json = False) -> None:
 
     `roofline runtimes --json`
     """
-    from roofline.cli import show
     from roofline.efficiency.effects import shipped_effects
     from roofline.runtimes import RUNTIMES
 
@@ -337,9 +318,7 @@ def list_runtimes(as_json: options.Json = False) -> None:
         for entry in RUNTIMES
     ]
     if as_json:
-        import json
-
-        typer.echo(json.dumps(found, indent=2))
+        show.print_json(found)
         return
     show.table(
         "Runtimes, and the measurements that were fitted",
@@ -354,7 +333,7 @@ def list_runtimes(as_json: options.Json = False) -> None:
 
 @models.callback()
 def list_models(context: typer.Context, as_json: options.Json = False) -> None:
-    """List the shipped reference models.
+    """List the reference models; show one.
 
     **Examples**
 
@@ -363,27 +342,21 @@ def list_models(context: typer.Context, as_json: options.Json = False) -> None:
     `roofline models show qwen3-30b-a3b`
     """
     if context.invoked_subcommand:
-        refuse_early(as_json, context.invoked_subcommand)
+        options.refuse_early(context)
         return
     from arch_space.library import load_models, reference_model, shipped_models
     from arch_space.tensors import active_parameter_count, parameter_count
-    from roofline.cli import show
 
     names = shipped_models()
     table = load_models(names)
     total, active = parameter_count(table), active_parameter_count(table)
     rows = [table[i].row() for i in range(len(table))]
     if as_json:
-        import json
-
-        typer.echo(
-            json.dumps(
-                [
-                    {"name": n, "parameters": int(t), "active_parameters": int(a), **row}
-                    for n, t, a, row in zip(names, total, active, rows, strict=True)
-                ],
-                indent=2,
-            )
+        show.print_json(
+            [
+                {"name": n, "parameters": int(t), "active_parameters": int(a), **row}
+                for n, t, a, row in zip(names, total, active, rows, strict=True)
+            ]
         )
         return
     show.table(
@@ -427,18 +400,15 @@ def show_model(
     from arch_space.architectures import Architectures
     from arch_space.library import load_model
     from arch_space.tensors import active_parameter_count, parameter_count
-    from roofline.cli import show
 
     arch = load_model(name)
     if as_json:
-        import json
-
         counts = {
             "parameters": parameter_count(arch),
             "active_parameters": active_parameter_count(arch),
         }
         found = {"name": arch.names[0], **arch.row()} | {k: int(v[0]) for k, v in counts.items()}
-        typer.echo(json.dumps(found, indent=2))
+        show.print_json(found)
         return
     about = {f: Architectures.__dataclass_fields__[f].metadata.get("about", "") for f in arch.row()}
     rows = [[field, str(value), about[field]] for field, value in arch.row().items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,8 +31,8 @@ Runtime = Annotated[
 Placement = Annotated[
     str | None,
     typer.Option(
-        help="Processors of prefill, decode, head and experts, as in prefill=npu,decode=cpu,"
-        "head=cpu:llama.cpp-cpu (a runtime may follow); or best of all.",
+        help="Processors of prefill, decode, head and experts, as in prefill=npu,decode=cpu; a "
+        "runtime may follow one, as in head=cpu:llama.cpp-cpu; or best of all.",
         metavar="PART=PROCESSOR,...|best",
     ),
 ]
@@ -93,6 +94,14 @@ Ideal = Annotated[
     bool, typer.Option("--ideal", help="The floor: data-sheet peaks, no overheads, all overlapped.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (SI units) instead of a table.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Search on the machines of a Dask scheduler, every candidate, or `local`: on a worker "
+        "process a core. Needs roofline[cluster].",
+        metavar="ADDRESS|local",
+    ),
+]
 Given = Annotated[
     list[str] | None,
     typer.Option(
@@ -192,16 +201,30 @@ def given(words: list[str] | None) -> dict[str, str]:
     return found
 
 
-def refuse_unheeded(context: typer.Context, heeded: set[str], why: str) -> None:
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option was written on the command line, rather than left at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_unheeded(context: typer.Context, heeded: Collection[str], why: str) -> None:
     """Raise SpecError for an option of the command line that is not heeded here.
 
     heeded: names of parameters that are. why: what the sentence begins with.
     """
+    refuse_given(context, {option.name or "" for option in context.command.params} - {*heeded}, why)
+
+
+def refuse_given(context: typer.Context, unheeded: Collection[str], why: str) -> None:
+    """Raise SpecError for any of these options that the command line has."""
     from spec_files import SpecError
 
     for option in context.command.params:
         name = option.name or ""
-        source = context.get_parameter_source(name)
-        if name not in heeded and source is not None and source.name == "COMMANDLINE":
-            spelled = max(option.opts, key=len)
-            raise SpecError(f"{why}: {spelled} beside it would have no effect")
+        if name in unheeded and was_given(context, name):
+            raise SpecError(f"{why}: {max(option.opts, key=len)} would have no effect")
+
+
+def refuse_early(context: typer.Context) -> None:
+    """Raise SpecError for options that stand before a subcommand, which has its own."""
+    refuse_unheeded(context, (), f"options belong behind {context.invoked_subcommand}")

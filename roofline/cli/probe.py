@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from hardware_specs import Device
@@ -60,7 +58,7 @@ def probe(
     from datetime import date
 
     from hardware_specs.device import KINDS
-    from roofline.cli import show
+    from roofline.outputs import check_file, write_text
     from roofline.probe import measure, plan, this_machine, to_device
     from roofline.probe.profile import Identity, slug
     from spec_files import SpecError, did_you_mean
@@ -74,7 +72,7 @@ def probe(
     if curves is not None and curves.resolve() == out.resolve():
         raise SpecError("--curves and --out are the same file")
     for file in filter(None, (out, curves)):
-        refuse_unwritable(file, force)
+        check_file(file, force)
     machine = this_machine()
     todo = plan(machine, threads, quick)
     with show.progress() as tell:
@@ -88,49 +86,18 @@ def probe(
         system=machine.system,
     )
     device = to_device(machine, samples, todo.threads, identity)
-    write_whole(out, device.to_yaml())
+    write_text(out, device.to_yaml())
     if curves is not None:
-        write_whole(curves, as_csv(samples))
+        write_text(curves, as_csv(samples))
     if as_json:
-        import json
-
         printed = {
             "file": str(out),
             "profile": device.model_dump(mode="json", exclude_none=True),
             "samples": [sample.to_dict() for sample in samples],
         }
-        typer.echo(json.dumps(printed, indent=2))
+        show.print_json(printed)
         return
     _print(device, out, samples)
-
-
-def refuse_unwritable(file: Path, force: bool) -> None:
-    """Refuse a file that exists or could not be written, before anything is measured."""
-    from spec_files import SpecError
-
-    try:
-        if file.is_dir():
-            raise SpecError(f"{file}: is a folder, not a file to write")
-        if os.path.lexists(file) and not force:
-            raise SpecError(f"{file}: exists; --force overwrites it")
-        handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
-        os.close(handle)
-        Path(draft).unlink()
-    except OSError as error:
-        raise SpecError(f"{file}: cannot be written ({error.strerror})") from None
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:40]}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        Path(draft).chmod(0o644)
-        os.replace(draft, file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def as_csv(samples: Sequence[Sample]) -> str:
@@ -142,7 +109,6 @@ def as_csv(samples: Sequence[Sample]) -> str:
 
 
 def _print(device: Device, out: Path, samples: Sequence[Sample]) -> None:
-    from roofline.cli import show
     from spec_files import format_quantity
 
     unit, dram = device.processor(), device.memory.dram

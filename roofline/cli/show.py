@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_UNBOUNDED = 10_000  # columns
+_SHORT = 3  # lines that a row of a table may take where it is not one
+_BREAKABLE = 12  # characters from which on a word may be broken
+_NUMBER = re.compile(r"[~≤≥<>±+\-–]*\s*[\d.]|–?$|unknown$|-$")
 
 Tell = Callable[[str, int, "int | None"], None]
 
@@ -58,30 +66,108 @@ def count(value: float) -> str:
 
 
 def console(error: bool = False) -> Console:
-    """A console that keeps whole lines where its output is read by a program."""
+    """A console: as wide as the terminal, or as wide as its text where a program reads it.
+
+    No escape code reaches a program, a dumb terminal, or a person who has set NO_COLOR.
+    """
     from rich.console import Console
 
-    probe = Console(stderr=error)
-    return probe if probe.is_terminal else Console(stderr=error, width=160)
+    screen = Console(stderr=error)
+    if not screen.is_terminal:
+        return Console(stderr=error, width=_UNBOUNDED, color_system=None)
+    if os.environ.get("NO_COLOR"):  # rich would leave bold and dim
+        return Console(stderr=error, color_system=None)
+    return screen
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose first column is text and whose others are numbers."""
+    """Print a table, columns of numbers to the right; on a narrow terminal, one row after another.
+
+    Cells are folded where the terminal asks for it, words broken last, and nothing is cut.
+    """
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=Text(title), title_justify="left", title_style="bold")
-    for position, name in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if position == 0 else "right"
-        grid.add_column(Text(name), justify=justify, overflow="fold")
+    screen = console()
+    screen.print(Text(title, style="bold"))
+    cells = list(zip(columns, *rows, strict=True))
+    widths = _widths(cells, screen.width - 3 * len(columns) - 1)
+    if widths is None:
+        for first, *others in rows:
+            screen.print(Text(" ".join(first.split()), style="bold cyan"))
+            said = [f"{name}: {cell}" for name, cell in zip(columns[1:], others, strict=True)]
+            said = [each for each, cell in zip(said, others, strict=True) if cell]
+            whole = "; ".join(said)
+            for line in [whole] if len(whole) < _SHORT * screen.width else said:
+                screen.print(Padding(Text(line), (0, 0, 0, 2)))
+        return
+    grid = Table(header_style="bold cyan")
+    for position, (name, *column) in enumerate(cells):
+        number = position > 0 and all(_NUMBER.match(cell) for cell in column)
+        grid.add_column(
+            Text(name),
+            justify="right" if number else "left",
+            style="cyan" if position == 0 else "",
+            overflow="fold",
+            width=widths[position],
+        )
     for row in rows:
         grid.add_row(*map(Text, row))  # as text: a cell may hold [brackets]
-    console().print(grid)
+    screen.print(grid)
+
+
+def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Widths of columns within a room: whole cells, else whole words; None where both are broken.
+
+    What is left beyond the least is shared by what each column lacks.
+    """
+    from rich.cells import cell_len
+
+    whole = [max(cell_len(line) for cell in c for line in cell.split("\n")) for c in columns]
+    words = [max((cell_len(w) for cell in c for w in cell.split()), default=0) for c in columns]
+    least = [min(width, _BREAKABLE) for width in words]
+    if sum(least) > room:
+        return None
+    for low, high in ((least, words), (words, whole)):
+        lacking = sum(high) - sum(low)
+        spare = room - sum(low)
+        if spare < lacking:
+            return [a + spare * (b - a) // lacking for a, b in zip(low, high, strict=True)]
+    return whole
 
 
 def note(sentence: str, error: bool = False) -> None:
     """Print a sentence as it stands."""
     console(error).print(sentence, highlight=False, markup=False)
+
+
+UNITS = {"ttft": "s", "tpot": "s", "latency": "s", "energy": "J", "memory": "bytes"}
+"""Of objectives, limits and costs, where a document names them without a unit."""
+RATIOS = {"intervals": "multiples of the prediction"}
+
+
+def print_json(document: object, units: Mapping[str, str] | None = None) -> None:
+    """Print one JSON document, in SI units; what is not a finite number is null.
+
+    units: of what stands under a key that does not say its own, and of all below that key; joins
+    the document, which then is a mapping, as its field `units`.
+    """
+    import json
+
+    import typer
+
+    if units and isinstance(document, Mapping):
+        document = {**document, "units": dict(units)}
+    typer.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from roofline.ask import FORMATS
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.strategies.task import Task
@@ -130,9 +130,7 @@ def plan(
     model of difficulty, and on the assumptions that are printed below.
     """
     if context.invoked_subcommand:
-        from roofline.cli.listings import refuse_early
-
-        refuse_early(device is not None or as_json or out is not None, context.invoked_subcommand)
+        options.refuse_early(context)
         return
     from roofline.cli.strategies_show import (
         print_exchange,
@@ -168,7 +166,8 @@ def plan(
         print_kinetics(model or ["llama-3.2-1b"], profile, asked, weights or ["fp16"], how, as_json)
         return
     from arch_space.library import load_models
-    from roofline.strategies.folder import check_folder, write_plan
+    from roofline.outputs import check_folder
+    from roofline.strategies.folder import write_plan
     from roofline.strategies.forms import strategies as known
     from roofline.strategies.forms import strategy as named
     from roofline.strategies.plan import plan as search
@@ -190,11 +189,9 @@ def plan(
     if out is not None:
         write_plan(found, out)
     if as_json:
-        import json
-
         from roofline.strategies.account import to_dict
 
-        typer.echo(json.dumps(to_dict(found), indent=2))
+        show.print_json(to_dict(found), show.UNITS)
         return
     print_plan(found, out)
 
@@ -316,8 +313,7 @@ def fit_curve(
     """
     from datetime import date
 
-    from roofline.cli import show
-    from roofline.cli.probe import refuse_unwritable, write_whole
+    from roofline.outputs import check_file, write_text
     from roofline.strategies.curve_file import read_curve, to_yaml
     from roofline.strategies.fit import fit_difficulty
     from spec_files import SpecError
@@ -325,7 +321,7 @@ def fit_curve(
     if out is not None:
         if out.exists() and curve.exists() and out.samefile(curve):
             raise SpecError(f"-o {out} is what is read: a difficulty is written to its own file")
-        refuse_unwritable(out, force)
+        check_file(out, force)
     samples, accuracies, kinds = read_curve(curve)
     try:
         found = fit_difficulty(
@@ -335,11 +331,9 @@ def fit_curve(
     except SpecError as fault:
         raise SpecError(f"{curve}: {fault}") from None
     if out is not None:
-        write_whole(out, to_yaml(found))
+        write_text(out, to_yaml(found))
     if as_json:
-        import json
-
-        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+        show.print_json(found.model_dump(mode="json"))
         return
     values = {"alpha": found.alpha, "beta": found.beta, "concentration": found.concentration}
     show.table(

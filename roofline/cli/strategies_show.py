@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from roofline.cli import show
 
 if TYPE_CHECKING:
     from roofline.strategies.plan import Plan
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 def print_plan(found: Plan, out: Path | None) -> None:
     """Print front, optima by budget and by difficulty, and what the accuracies rest on."""
-    from roofline.cli import show
     from roofline.strategies import account
     from roofline.strategies.plan import DIMENSIONS
 
@@ -82,7 +81,6 @@ def print_exchange(
     from dataclasses import asdict
 
     from arch_space.library import load_model
-    from roofline.cli import show
     from roofline.strategies.exchange import exchange
     from spec_files import SpecError
 
@@ -92,13 +90,11 @@ def print_exchange(
     few, one_of = load_model(small), load_model(large)
     found = [(fmt, exchange(few, one_of, device, task, fmt, judges, **how)) for fmt in weights]
     if as_json:
-        import json
-
         rows = [
             {"weights": fmt} | {k: v if v == v else None for k, v in asdict(each).items()}
             for fmt, each in found
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        show.print_json(rows)
         return
     one = found[0][1]
     show.table(
@@ -149,7 +145,6 @@ def print_kinetics(
 ) -> None:
     """Print the cost of N answers over that of one, by the formula and by the engine."""
     from arch_space.library import load_model
-    from roofline.cli import show
     from roofline.strategies.kinetics import beside_engine
 
     rows = [
@@ -159,9 +154,7 @@ def print_kinetics(
         for row in beside_engine(load_model(name).with_formats(fmt), fmt, device, task, **how)
     ]
     if as_json:
-        import json
-
-        typer.echo(json.dumps(rows, indent=2))
+        show.print_json(rows)
         return
     show.table(
         f"Cost of N answers over that of one: Kinetics and the engine on {device.title}",
@@ -190,7 +183,6 @@ def print_kinetics(
 
 def print_lists(as_json: bool) -> None:
     """Print the shipped strategies, tasks and verifiers."""
-    from roofline.cli import show
     from roofline.strategies.forms import strategies as known
     from roofline.strategies.task import load_task, task_names
     from roofline.strategies.verifier import load_verifier, verifier_names
@@ -198,8 +190,6 @@ def print_lists(as_json: bool) -> None:
     tasks = [load_task(name) for name in task_names()]
     judges = [load_verifier(name) for name in verifier_names()]
     if as_json:
-        import json
-
         said = {
             "strategies": [
                 {"name": s.name, "title": s.title, "source": s.source, "verified": s.verified,
@@ -209,7 +199,7 @@ def print_lists(as_json: bool) -> None:
             "tasks": [each.model_dump(mode="json") for each in tasks],
             "verifiers": [each.model_dump(mode="json") for each in judges],
         }  # fmt: skip
-        typer.echo(json.dumps(said, indent=2))
+        show.print_json(said)
         return
     show.table(
         "Strategies", ["name", "title", "source", "verifier"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from roofline.cli import options
+from roofline.cli import options, show
 
 if TYPE_CHECKING:
     from roofline.mixes import Mix
@@ -91,7 +91,8 @@ def sweep(
         typer.Option(
             help="exact (every candidate), pruned (the same front, boxes of the space left out by "
             "proof), nsga2 or nsga3 (pymoo, and a walk along the front), or auto: exact where "
-            "that takes under a minute, else pruned for a minute.",
+            "that takes under 20 seconds, else pruned for a minute, or nsga2 for more than four "
+            "objectives.",
         ),
     ] = "auto",
     max_seconds: Annotated[
@@ -110,14 +111,7 @@ def sweep(
         ),
     ] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of nsga2 and nsga3.", min=0)] = 0,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="Search exactly on the machines of a Dask scheduler, or `local`: on a worker "
-            "process a core. Needs roofline[cluster].",
-            metavar="ADDRESS|local",
-        ),
-    ] = None,
+    scheduler: options.Scheduler = None,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -188,11 +182,13 @@ def sweep(
     from spec_files import SpecError
 
     if resume is not None:
-        _refuse_beside(context, "resume", {"resume", "scheduler", "as_json"})
+        heeded = {"resume", "scheduler", "as_json"}
+        options.refuse_unheeded(context, heeded, "--resume runs a sweep as it was saved")
         folder = RunFolder.reopen(resume)
         job = Sweep.load(folder.sweep_file)
     elif repeat is not None:
-        _refuse_beside(context, "repeat", {"repeat", "out", "scheduler", "as_json"})
+        heeded = {"repeat", "out", "scheduler", "as_json"}
+        options.refuse_unheeded(context, heeded, "--repeat runs a sweep as it was saved")
         job = Sweep.load(repeat)
         folder = RunFolder.create(out, job.device.name)
     else:
@@ -245,48 +241,25 @@ def sweep(
     _run(job, folder, scheduler, as_json)
 
 
-def _refuse_beside(context: typer.Context, option: str, allowed: set[str]) -> None:
-    """Refuse options that a saved sweep would not heed."""
-    from spec_files import SpecError
-
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in allowed and source is not None and source.name == "COMMANDLINE":
-            raise SpecError(
-                f"--{option} runs a sweep as it was saved: --{name.replace('_', '-')} beside it "
-                "would have no effect"
-            )
-
-
 _OF_ONE_WORKLOAD = (
     "batch", "prompt", "generate", "cached", "prefill_chunk", "draft", "acceptance", "draft_length",
+    "placement",
 )  # fmt: skip
 
 
 def _mix(context: typer.Context, names: str | None) -> Mix | None:
     """Load a mix, beside which the lengths of one workload would not be heeded."""
     from roofline.mixes import load_mix
-    from spec_files import SpecError
-
-    def given(name: str) -> bool:
-        source = context.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
 
     if names is None:
-        if given("worst"):
-            raise SpecError("--worst is of a mix of workloads: name one by --mix")
+        options.refuse_given(context, {"worst"}, "no mix of workloads was named by --mix")
         return None
-    for name in (*_OF_ONE_WORKLOAD, "placement"):
-        if given(name):
-            raise SpecError(
-                f"--mix has its own lengths: --{name.replace('_', '-')} beside it would have no "
-                "effect"
-            )
+    options.refuse_given(context, _OF_ONE_WORKLOAD, "--mix has its own lengths")
     return load_mix(names)
 
 
 def _limit_of(objective: str, text: str) -> float:
-    from roofline.search.sweep import DIMENSIONS
+    from roofline.search.objectives import DIMENSIONS
     from spec_files import SpecError, parse_quantity
 
     try:
@@ -298,7 +271,6 @@ def _limit_of(objective: str, text: str) -> float:
 def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) -> None:
     from concurrent.futures import BrokenExecutor
 
-    from roofline.cli import show
     from roofline.search.cluster import connected
     from spec_files import SpecError
 
@@ -319,19 +291,18 @@ def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) ->
             folder.withdraw()
             raise
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"front": str(folder.path / "front.csv"), **run.to_dict()}, indent=2))
+        found = {"front": str(folder.path / "front.csv"), **run.to_dict()}
+        show.print_json(found, show.RATIOS | {"loss": run.loss_unit})
         return
     _print(run, folder)
 
 
 def _print(run: SweepRun, folder: RunFolder) -> None:
     """Print the front in a few rows, what to train, and what a reader must know."""
-    from roofline.cli import show
+    from roofline.laws.law import format_loss
     from roofline.report.points import NATS, brief, percent
     from roofline.search.evolution import ALGORITHMS
-    from roofline.search.sweep import COLUMNS, DIMENSIONS
+    from roofline.search.objectives import COLUMNS, DIMENSIONS
 
     front, summary = run.front, run.summary
     rows = sorted(
@@ -361,7 +332,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
             [
                 f"{row} {marks.get(row, '')}",
                 *(
-                    f"{front.at[row, 'loss']:.4f}"
+                    format_loss(front.at[row, "loss"])
                     if name == "loss"
                     else show.quantity(front.at[row, COLUMNS[name]], DIMENSIONS[name])
                     for name in names

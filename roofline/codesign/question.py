@@ -157,7 +157,10 @@ class Inverse(Common):
         )
 
     def span(self, name: str, own: float) -> tuple[float, float]:
-        """Return both ends of an axis; own: the template's value."""
+        """Return both ends of an axis in SI units; own: the template's value.
+
+        Raises SpecError for a range that does not rise from above zero.
+        """
         if name not in self.spans:
             return own / SPREAD, own * SPREAD
         with within("spans", name):
@@ -168,7 +171,7 @@ class Inverse(Common):
         return low, high
 
     def sizes(self) -> np.ndarray:
-        """Return the sizes of on-chip memory in bytes, ascending."""
+        """Return the sizes of on-chip memory in bytes, (sizes,), ascending."""
         with within("on_chip"):
             return np.unique([_value(size, "bytes") for size in self.on_chip])
 
@@ -269,7 +272,7 @@ def prepare(
 
 
 def load_question(path: str | Path) -> Inverse | Fleet:
-    """Read a file that a question was written to."""
+    """Read a file that a question was written to; SpecError where it asks none."""
     data, lines = read_yaml(path)
     kinds: dict[str, type[Inverse] | type[Fleet]] = {"inverse": Inverse, "fleet": Fleet}
     if not isinstance(data, dict) or data.get("question") not in kinds:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spec_files import SpecError
+from roofline.outputs import FIGURE_DPI, whole_folder, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,21 +14,15 @@ if TYPE_CHECKING:
     from roofline.compression.search import Found
 
 
-def check_folder(path: Path) -> None:
-    """Refuse a place where something stands already."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise SpecError(f"--out: {path} is not an empty folder, and nothing is overwritten")
-
-
 def write(found: Found, answer: dict[str, Any], path: Path) -> list[str]:
     """Write the answer; return the names of the files."""
-    path.mkdir(parents=True, exist_ok=True)
     frame = found.outcome.to_frame()
-    frame.iloc[found.front].to_csv(path / "front.csv", index=False)
-    frame.to_csv(path / "recipes.csv", index=False)
-    (path / "recipe.yaml").write_text(found.outcome.recipes[found.chosen].to_yaml())
-    (path / "compress.json").write_text(json.dumps(answer, indent=2) + "\n")
-    front_figure(found, answer["device"]).savefig(path / "front.png", dpi=150)
+    with whole_folder(path) as folder:
+        frame.iloc[found.front].to_csv(folder / "front.csv", index=False)
+        frame.to_csv(folder / "recipes.csv", index=False)
+        write_text(folder / "recipe.yaml", found.outcome.recipes[found.chosen].to_yaml())
+        write_text(folder / "compress.json", json.dumps(answer, indent=2) + "\n")
+        front_figure(found, answer["device"]).savefig(folder / "front.png", dpi=FIGURE_DPI)
     return ["front.csv", "recipes.csv", "recipe.yaml", "compress.json", "front.png"]
 
 

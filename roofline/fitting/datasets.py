@@ -95,7 +95,7 @@ def locate(name: str) -> Path:
 
 
 def load_dataset(name: str) -> Runs:
-    """Return the runs of a registered data set."""
+    """Return the runs of a registered data set; SpecError as `locate` says."""
     runs = read_runs(locate(name), datasets()[name].columns)
     return Runs(runs.table, datasets()[name].file, runs.columns, runs.sha256)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ import numpy as np
 from roofline.fitting.fit import Fit
 from roofline.fitting.holdout import HeldOut
 from roofline.laws.variables import VARIABLES
-from spec_files import SpecError
+from roofline.outputs import whole_folder, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,28 +166,12 @@ def write_report(folder: Path, fit: Fit, held: Sequence[HeldOut] = (), title: st
 
     Raises SpecError for a folder that holds something already.
     """
-    refuse_filled(folder)
-    draft = Path(tempfile.mkdtemp(dir=folder.resolve().parent, prefix=f".{folder.name[:40]}."))
-    try:
-        (draft / "report.md").write_text(markdown(fit, held, title), encoding="utf-8")
+    with whole_folder(folder, "--report") as draft:
+        write_text(draft / "report.md", markdown(fit, held, title))
         residual_figure(fit, held[0] if held else None, title).savefig(draft / "residuals.png")
-        text = json.dumps(as_dict(fit, held), indent=2)
-        (draft / "fit.json").write_text(text + "\n", encoding="utf-8")
+        write_text(draft / "fit.json", json.dumps(as_dict(fit, held), indent=2) + "\n")
         table = fit.runs.table.assign(predicted=fit.predict(fit.runs), residual=fit.residuals)
         table.to_csv(draft / "residuals.csv", index=False)
-        draft.chmod(0o755)
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-
-
-def refuse_filled(folder: Path) -> None:
-    """Refuse a folder that holds something, or that cannot be made."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SpecError(f"{folder}: exists and is not an empty folder")
-    if not folder.resolve().parent.is_dir():
-        raise SpecError(f"{folder.parent}: no such folder")
 
 
 def _logarithmic(axis: Axes, span: float) -> None:

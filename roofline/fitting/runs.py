@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,11 @@ class Runs:
                 raise SpecError(f"{name!r} is not a variable of laws{did_you_mean(name, known)}")
             if column not in self.table.columns:
                 raise self._no(column)
+        for one, other in combinations(self.columns, 2):
+            if self.columns[one] == self.columns[other]:
+                raise SpecError(
+                    f"--column: {self.columns[one]!r} is said to be both {one} and {other}"
+                )
 
     def __len__(self) -> int:
         return len(self.table)
@@ -93,7 +99,7 @@ class Runs:
         return self._floats(name)
 
     def loss(self) -> Array:
-        """Return the loss of each row, (rows,), all above zero."""
+        """Return the loss of each row, nats, (rows,), above zero; SpecError names a bad row."""
         loss = self.numbers("loss")
         if (loss <= 0).any():
             row = int(np.flatnonzero(loss <= 0)[0])
@@ -105,7 +111,8 @@ class Runs:
     def groups(self) -> Array:
         """Return which run each row belongs to, (rows,) integers from 0.
 
-        Checkpoints of one run are not independent: what resamples draws whole runs.
+        Checkpoints of one run are not independent: what resamples draws whole runs. SpecError where
+        a row does not say its run and others do.
         """
         column = self.column_of("run")
         if column is None:
@@ -122,6 +129,7 @@ class Runs:
         """Return which rows a condition on columns picks, (rows,) bool.
 
         condition: such as `N > 5e8 and train_set == 'rpj'`; names are columns, or variables.
+        SpecError for an unknown name (with the nearest) and for what is no condition.
         """
         formula = Formula(condition, option, condition=True)
         variables = [name for name in VARIABLES if self._recognised(name)]

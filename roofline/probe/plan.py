@@ -54,7 +54,10 @@ def plan(
     library: NumpyLibrary | None = None,
     clock: Clock = time.perf_counter,
 ) -> Plan:
-    """Lay out the steps. threads: of everything but the single-core curves; all cores if None."""
+    """Lay out the steps. threads: of everything but the single-core curves; all cores if None.
+
+    Raises SpecError for a number of threads that the library does not run on.
+    """
     found = library or best_library()
     count = threads or machine.cores
     if found.name == "numpy" and count != blas_threads(machine.cores):

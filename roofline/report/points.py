@@ -13,8 +13,7 @@ from arch_space.formats import STORAGES, storage
 from roofline.efficiency.arithmetic import arithmetic, peak_of
 from roofline.operators import OPERATORS
 from roofline.runtimes import runtime
-from roofline.search.objectives import OBJECTIVES
-from roofline.search.sweep import COLUMNS, DIMENSIONS
+from roofline.search.objectives import COLUMNS, DIMENSIONS, OBJECTIVES
 from spec_files import format_quantity, parse_quantity
 
 if TYPE_CHECKING:

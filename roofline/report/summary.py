@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.report.points import NATS, PHASES, Axis, Roofline, axis, percent, say
-from roofline.search.objectives import OBJECTIVES
-from roofline.search.sweep import COLUMNS
+from roofline.search.objectives import COLUMNS, OBJECTIVES
 from spec_files import format_quantity
 
 if TYPE_CHECKING:

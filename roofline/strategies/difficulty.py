@@ -138,7 +138,7 @@ class Difficulty(Spec):
 class Bin:
     """The questions of a difficulty whose success lies between two of its quantiles.
 
-    Methods are those of `Difficulty`.
+    Methods are those of `Difficulty`: of the shape of k.
     """
 
     difficulty: Difficulty

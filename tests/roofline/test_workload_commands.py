@@ -1,39 +1,18 @@
 """Options of workloads and placements on the command line: what is printed, what is refused."""
 
 import json
-import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from roofline.cli import run
 
-PAGE = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text()
 BASE = "estimate --model llama-3.1-8b --device phone --weights q4_k_m"
 
 
 def said(words: str, capsys) -> dict:
     assert run([*shlex.split(words), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
-
-
-def commands() -> list[str]:
-    found = re.findall(r"^roofline (.+)$", PAGE, flags=re.MULTILINE)
-    assert len(found) == 4
-    return found
-
-
-@pytest.mark.parametrize("command", commands())
-def test_the_page_s_commands_run(command, capsys):
-    assert run(shlex.split(command)) == 0
-    assert capsys.readouterr().out.strip()
-
-
-def test_the_page_s_python_runs(capsys):
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    exec(compile(block, "workloads.md", "exec"), {})
-    assert capsys.readouterr().out.strip()
 
 
 def test_best_says_every_placement_and_which_is_best_for_what(capsys):

@@ -95,7 +95,7 @@ def test_a_fleet(capsys, tmp_path) -> None:
         ([*ONE, "--device-limit", "rpi5:tpot=1s"], "belongs to a fleet"),
         ([*BASE, "-d", "phone", "--loss", "1", "--max-tpot", "1s"], "nearest is"),
         ([*BASE, "-d", "phone", "--model", "qwem2.5-0.5b", "--max-tpot", "1s"], "qwen2.5-0.5b"),
-        ([*FLEET, "--points", "5"], "no use for it"),
+        ([*FLEET, "--points", "5"], "a fleet has no use for"),
         ([*FLEET[:-2], "--max-memory", "1GB"], "no limit says how fast"),
         ([*FLEET, "--device-limit", "rpi6:tpot=1s"], "nearest is 'rpi5'"),
         ([*FLEET, "--device-limit", "rpi5"], "write e.g."),

@@ -1,13 +1,8 @@
-"""The comparison of searches, its report, and the commands of its page."""
-
-import re
-import shlex
-from pathlib import Path
+"""The comparison of searches and its report."""
 
 import numpy as np
 import pytest
 
-from roofline.cli import run
 from roofline.graphs.__main__ import main
 from roofline.graphs.benchmark import COMPARED, compare, drawn_utilities
 from roofline.graphs.drawing import picture, text_drawing
@@ -15,7 +10,6 @@ from roofline.graphs.files import from_sentence
 from roofline.graphs.pool import load_pool
 from roofline.graphs.report import figure, orders, searches, verdict
 
-ROOT = Path(__file__).parents[3]
 POOL = load_pool(["1b", "3b", "8b"])
 
 
@@ -69,15 +63,3 @@ def test_a_graph_is_drawn_level_by_level():
     ]
     words = [each.get_text() for each in picture(graph, POOL, "x").axes[0].texts]
     assert {"1b", "8b", "3b", "sink", "3 fuser"} <= set(words)
-
-
-def page_commands():
-    return re.findall(r"^\$ (roofline .+)$", (ROOT / "docs" / "graphs.md").read_text(), re.M)
-
-
-def test_the_commands_of_the_page_run(tmp_path, monkeypatch, capsys):
-    """In their order: the last prices the graph that the first one found."""
-    monkeypatch.chdir(tmp_path)
-    assert len(page_commands()) == 3
-    for command in page_commands():
-        assert run(shlex.split(command)[1:]) == 0, capsys.readouterr().err
