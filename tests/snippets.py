@@ -38,7 +38,18 @@ FILES = ("yaml", "json", "csv")
 
 # Commands that are not this package's. They are run by .ci/run in a new environment, or serve and
 # never end; of `pip install` the extras are held against pyproject.toml.
-OUTSIDE = ("python3 -m venv", "pip install", "git", "cd", "mkdocs", "pytest", "ruff", "mypy")
+OUTSIDE = (
+    "python3 -m venv",
+    ".",
+    "pip install",
+    "jupyter",
+    "git",
+    "cd",
+    "mkdocs",
+    "pytest",
+    "ruff",
+    "mypy",
+)
 # Commands of every system that show files, or write what a page says that the reader enters.
 SHELL = ("ls", "cat", "head", "tail", "grep", "cp", "sed")
 # What takes minutes is run on less, by options that are added where the page has them not,
@@ -195,7 +206,8 @@ def execute(step: Step, names: dict | None = None) -> None:
     if step.kind == "python":
         with heard() as told:
             exec(compile(step.text, step.where, "exec"), names)
-        compare(step, told.getvalue())
+        if step.shown:
+            compare(step, told.getvalue())
         return
     said = ""
     for words in commands(step.text):
@@ -277,17 +289,28 @@ def module(name: str, arguments: list[str]) -> int:
 
 
 def compare(step: Step, said: str) -> None:
-    """Find the shown lines in what was said: whole, in their order, nothing between unless `…`."""
-    pattern = ""
+    """Hold what is shown against what was said: line for line, but for what `…` leaves out."""
+    lines = said.strip("\n").splitlines()
+    groups: list[list[str]] = [[]]
     for line in step.shown:
         if line.strip() == "…":
-            pattern += r"(?:.*\n)*?"
+            groups.append([])
         else:
-            parts = [
-                r"\s+".join(map(re.escape, part.split(" "))) for part in line.rstrip().split("…")
-            ]
-            pattern += r"[^\n]*?".join(parts) + r" *\n"
-    lines = "\n".join(line.rstrip() for line in said.splitlines()) + "\n"
-    assert re.search(rf"(?m)^{pattern}", lines), (
-        f"{step.where}: `{step.text}` no longer prints\n" + "\n".join(step.shown) + f"\nbut\n{said}"
-    )
+            parts = [r"\s+".join(map(re.escape, part.split())) for part in line.split("…")]
+            groups[-1].append(r"\s*" + r"\s*.*\s*".join(parts) + r"\s*")
+    start = 0
+    for number, group in enumerate(groups):
+        first, last = number == 0, number == len(groups) - 1
+        places = [len(lines) - len(group)] if last else range(start, len(lines))
+        for place in [0] if first else places:
+            window = lines[place : place + len(group)]
+            if len(window) == len(group) and all(map(re.fullmatch, group, window)):
+                break
+        else:
+            missing = "\n".join(step.shown)
+            raise AssertionError(
+                f"{step.where}: {step.text}\nis shown with\n{missing}\nprints\n{said}"
+            )
+        assert first or place >= start, step.where
+        start = place + len(group)
+    assert len(groups) > 1 or start == len(lines), f"{step.where}: {step.text}\nprints\n{said}"

@@ -16,16 +16,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+import yaml
 
 from roofline.cli.app import app
 
 from .snippets import ROOT, Step, execute, made_by, steps
 
+TUTORIAL = "docs/tutorial.md"
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text()
     for path in (
-        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "reports/README.md")),
+        ROOT / TUTORIAL,  # the first: a command that an earlier page runs may be left out
+        *sorted(ROOT.glob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "notebooks").rglob("*.md")),
+        *sorted((ROOT / "reports").rglob("*.md")),
     )
 }
 
@@ -165,6 +170,7 @@ def to_do() -> dict[str, list[Step]]:
 def test_a_page_does_what_it_says(page: str, store: Path) -> None:
     todo, names = to_do()[page], {"__name__": "__main__"}
     give(todo, store)
+    assert page != TUTORIAL or not list(Path().iterdir()), "a stranger has nothing yet"
     for step in todo:
         execute(step, names)
 
@@ -247,3 +253,18 @@ def test_what_is_left_out_may_be_anything(tmp_path: Path) -> None:
         "```console\n$ roofline sweep\nroofline: no device was given…\n```\n\n"
         '```python\nprint("one")\n```\n\n```text\none\n```\n\n`roofline laws show NAME`',
     )
+
+
+def test_the_tutorial_s_pictures_are_of_its_search() -> None:
+    """They are the gallery's, of the sweep by the same words."""
+    folder = ROOT / "reports" / "phone"
+    assert "(../reports/phone/front.png)" in PAGES[TUTORIAL]
+    asked = yaml.safe_load((folder / "sweep.yaml").read_text())
+    (first,) = [step for step in to_do()[TUTORIAL] if step.text.endswith("-o first")]
+    limits = "--max-tpot 50ms --max-memory 4GB -o first"
+    assert first.text == f"roofline sweep --device {asked['device']['name']} {limits}"
+    front = pd.read_csv(folder / "front.csv")
+    knee = json.loads((folder / "summary.json").read_text())["knee"]
+    (line,) = [line for line in first.shown if "knee" in line and line.startswith("│")]
+    assert line.split()[1:3] == [str(knee), "knee"]
+    assert f"{front.at[knee, 'loss']:.4f}" in line
