@@ -55,6 +55,8 @@ SHELL = ("ls", "cat", "head", "tail", "grep", "cp", "sed")
 # What takes minutes is run on less, by options that are added where the page has them not,
 SMALLER = {
     "roofline codesign": "--space paper-grid",
+    "roofline probe": "--quick",
+    "roofline sweep --device jetson-agx-orin-64gb --space paper-grid": "--evaluations 4000",
     "python -m roofline.codesign": "--space paper-grid --points 8",
     "python -m roofline.compression": "--seeds 2 --steps 20",
     "python -m roofline.report": "--only phone --space paper-grid",
@@ -66,6 +68,11 @@ ELSEWHERE = {
         "test_report_gallery.py: gallery.main("
     ),
     "roofline fit bian --form width-depth": 'fitting/test_runs.py: load_dataset("bian")',
+    # A fit takes two minutes; the README's own is made, and serves the pages that go on from it.
+    "roofline calibrate bench.csv --device rpi5 -o my-pi.yaml": 'test_calibrate.py: "calibrate"',
+    "roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set model=llama-3.2-1b": (
+        'test_calibrate.py: "calibrate"'
+    ),
 }
 
 
@@ -198,10 +205,7 @@ def execute(step: Step, names: dict | None = None) -> None:
         Path(step.name).write_text(step.text)
         return
     if step.kind == "mention":
-        node, rest = node_of(step.text.split()[1:])
-        options = {name for each in node.params for name in each.opts}
-        assert {w for w in rest if w.startswith("--")} <= options, step
-        assert not hasattr(node, "commands") or not rest or rest[0].startswith("-"), step
+        named(step.text.split()[1:])
         return
     if step.kind == "python":
         with heard() as told:
@@ -217,6 +221,14 @@ def execute(step: Step, names: dict | None = None) -> None:
         said += told
     if step.shown:
         compare(step, said)
+
+
+def named(words: list[str]) -> None:
+    """Hold that a command and its options exist."""
+    node, rest = node_of(words)
+    options = {name for each in node.params for name in each.opts}
+    assert {word for word in rest if word.startswith("--")} <= options, words
+    assert not hasattr(node, "commands") or not rest or rest[0].startswith("-"), words
 
 
 def commands(text: str) -> list[list[str]]:
@@ -249,6 +261,8 @@ def perform(words: list[str]) -> tuple[int, str]:
     if line in ELSEWHERE:
         file, _, called = ELSEWHERE[line].partition(": ")
         assert called in (ROOT / "tests" / "roofline" / file).read_text(), line
+        if words[0] == "roofline":
+            named(words[1:])
         return 0, ""
     if words[0] in SHELL:
         done = subprocess.run(words, capture_output=True, text=True, check=False)

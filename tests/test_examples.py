@@ -6,6 +6,7 @@ A page is read from its top to its end in one folder, empty but for what a reade
 
 import contextlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 import typer
 import yaml
+from filelock import FileLock
 
 from roofline.cli.app import app
 
@@ -94,6 +96,8 @@ GIVEN: dict[str, Callable[[Path], None] | str] = {
     "my-form.yaml": _form,
     "my-law.yaml": "roofline fit runs.csv --form chinchilla -o my-law.yaml",
     "my_law.yaml": "roofline fit runs.csv --form chinchilla -o my_law.yaml",
+    "my-pi.yaml": "roofline calibrate measurements.csv --device rpi5 -o my-pi.yaml",
+    "here.yaml": "roofline probe --quick -o here.yaml",
     "sweep-phone": "roofline sweep --device phone --space paper-grid -o sweep-phone",
     "reports": _gallery,
     "team": "roofline export sweep-phone --to huggingface -o team",
@@ -117,10 +121,12 @@ def give(todo: list[Step], store: Path) -> None:
 
 
 def take(name: str, store: Path) -> None:
-    """Copy one given file or folder, made once for all."""
+    """Copy one given file or folder, made once for all processes that test."""
     how = GIVEN[name]
-    if not (store / name).exists():
-        if callable(how):
+    with FileLock(store / f"{name}.lock"):
+        if (store / name).exists():
+            pass
+        elif callable(how):
             how(store / name)
         else:
             with contextlib.chdir(store):
@@ -129,6 +135,15 @@ def take(name: str, store: Path) -> None:
     if Path.cwd() != store:
         copy = shutil.copytree if (store / name).is_dir() else shutil.copy
         copy(store / name, name)
+
+
+def do(step: Step, names: dict, store: Path) -> None:
+    """Do one step; what makes a given file is done once for all pages."""
+    makes = [name for name, how in GIVEN.items() if how == step.text]
+    if makes and not Path(makes[0]).exists() and not step.shown:
+        take(makes[0], store)
+    else:
+        execute(step, names)
 
 
 def once(pages: dict[str, list[Step]]) -> dict[str, list[Step]]:
@@ -152,7 +167,11 @@ def once(pages: dict[str, list[Step]]) -> dict[str, list[Step]]:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("given")
+    """Where given files are made: one folder for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "given"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +191,7 @@ def test_a_page_does_what_it_says(page: str, store: Path) -> None:
     give(todo, store)
     assert page != TUTORIAL or not list(Path().iterdir()), "a stranger has nothing yet"
     for step in todo:
-        execute(step, names)
+        do(step, names, store)
 
 
 # ---- Help
@@ -207,7 +226,7 @@ def test_help_teaches_by_example(command: str) -> None:
 def test_an_example_of_help_runs(command: str, store: Path) -> None:
     step = Step("--help", "command", command)
     give([step], store)
-    execute(step)
+    do(step, {}, store)
 
 
 # ---- The harness itself
