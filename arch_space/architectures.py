@@ -109,7 +109,7 @@ class Architectures:
     streams: Array = _column(0, "AltUp: residual streams; 0 for the plain one")
     laurel_rank: Array = _column(0, "LAuReL: rank of the learned residual; 0 for none")
     norms: Array = _column(2, "width-sized norm vectors in a layer")
-    qk_norm: Array = _column(0, "norms on queries and keys: 0 none, 1 a head, 2 the projection")
+    qk_norm: Array = _column(0, "norms on queries and keys: none, of a head, of the projection")
     weight_sparsity: Array = _column(0.0, "share of zero weights in the layers' matrices")
     two_four: Array = _column(False, "the zeros are 2 in every 4 (structured)")
     ffn_sparsity: Array = _column(0.0, "share of FFN neurons that a token leaves inactive")
@@ -386,3 +386,9 @@ def columns() -> tuple[str, ...]:
 def defaults() -> dict[str, Any]:
     """Return the columns that need not be given, with the value each then has."""
     return dict(_DEFAULTS)
+
+
+def meanings() -> dict[str, str]:
+    """Return what each column is, in words."""
+    fields = Architectures.__dataclass_fields__
+    return {name: fields[name].metadata["about"] for name in columns()}

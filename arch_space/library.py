@@ -17,6 +17,7 @@ from arch_space.architectures import (
     columns,
     concatenate,
     defaults,
+    meanings,
 )
 from arch_space.formats import format_name
 from arch_space.huggingface import FAMILIES, from_huggingface
@@ -47,12 +48,13 @@ __all__ = [
 def _row_fields() -> dict[str, Any]:
     """The columns of `Architectures` as fields of one row; formats and qk_norm by name."""
     limits: dict[str, Any] = {"ge": 0, "le": LARGEST, "strict": True}
-    fields: dict[str, Any] = {name: (int, Field(**limits)) for name in columns()}
+    said: dict[str, dict[str, Any]] = {n: {"description": words} for n, words in meanings().items()}
+    fields: dict[str, Any] = {name: (int, Field(**limits, **said[name])) for name in columns()}
     for name, default in defaults().items():
-        fields[name] = (type(default), Field(default, **limits))
+        fields[name] = (type(default), Field(default, **limits, **said[name]))
     for name in FORMAT_COLUMNS:
-        fields[name] = (str, format_name(defaults()[name]))
-    fields["qk_norm"] = (Literal[QK_NORMS], QK_NORMS[0])
+        fields[name] = (str, Field(format_name(defaults()[name]), **said[name]))
+    fields["qk_norm"] = (Literal[QK_NORMS], Field(QK_NORMS[0], **said["qk_norm"]))
     return fields
 
 
@@ -72,17 +74,21 @@ class ReferenceModel(Spec):
     """A model file: an architecture, and where it comes from."""
 
     name: str
+    """What `--model` calls it; the file's name."""
     title: str = ""
+    """In words."""
     aliases: tuple[str, ...] = ()
     """Names under which the same architecture is published: fine-tunes, other spellings."""
     family: str | None = None
     """Hugging Face model type; none for a model that no library has."""
     source: Source | None = None
+    """Where its numbers were read."""
     parameters: int | None = Field(None, ge=1)
     """Parameters of the published checkpoint, a tied embedding counted once."""
     decodes: Literal["autoregressive", "diffusion"] = "autoregressive"
     """How it was trained to write: token by token, or in passes over masked text."""
     architecture: ArchitectureRow  # type: ignore[valid-type]
+    """One value a field; what is left out has its default."""
 
     @model_validator(mode="after")
     def _can_exist(self) -> Self:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
-from arch_space.architectures import Architectures, defaults
+from arch_space.architectures import Architectures, defaults, meanings
 from arch_space.library import reference_model, shipped_models
 from arch_space.rules import HELPERS
 from arch_space.spaces import ALL_HEADS, KNOBS, Space, load_space, shipped_spaces
@@ -156,8 +156,7 @@ def _about(path: tuple[str | int, ...], words: dict[str, Any]) -> str | None:
     """What the fields of one key mean, and what they are where they are not given."""
     if len(path) != 2 or path[0] not in ("fixed", "dimensions"):
         return None
-    meant = {n: f.metadata.get("about", "") for n, f in Architectures.__dataclass_fields__.items()}
-    meant |= HELPERS
+    meant = meanings() | HELPERS
     return "; ".join(
         f"{meant[name]} ({words[name]} by default)" if name in defaults() else meant[name]
         for name in _names(str(path[1]))

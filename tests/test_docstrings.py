@@ -53,9 +53,8 @@ def public() -> Iterator[tuple[str, Any, str]]:
             yield home, value, ""
             for inner, member in vars(value).items() if inspect.isclass(value) else ():
                 method = plain(member)
-                if inner.startswith("_") or not inspect.isfunction(method):
-                    continue
-                if method.__module__.startswith(OURS):
+                public = not inner.startswith("_") and inspect.isfunction(method)
+                if public and method.__module__.startswith(OURS):
                     yield f"{home}.{inner}", method, inspect.getdoc(value) or ""
 
 

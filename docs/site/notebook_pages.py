@@ -40,6 +40,7 @@ def _page(stem: str) -> tuple[str, dict[str, bytes]]:
                 output.data = {"text/html": _drawn(output.data[_PLOTLY])}
     resources = {"unique_key": stem, "output_files_dir": f"{stem}_files"}
     body, found = MarkdownExporter().from_notebook_node(notebook, resources)
+    body = body.replace('<table border="1" class="dataframe">', "<table>")  # in the site's style
     return f"{body}\n\n[This notebook]({stem}.ipynb), to run.\n", found["outputs"]
 
 

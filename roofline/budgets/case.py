@@ -37,7 +37,9 @@ class Case(Spec):
     """Budgets of a deployment, and what they are spent on."""
 
     name: str = "budget"
+    """What tables call it."""
     title: str = ""
+    """In words."""
     source: str = ""
     """Where the budgets come from."""
     note: str = ""
@@ -45,15 +47,21 @@ class Case(Spec):
     device: str
     """A shipped device or the path of a profile."""
     processor: str | None = None
+    """One of the device's; its main one where not given."""
     runtime: str | None = None
+    """Whose kernels are predicted; the one best known there where not given."""
     prompt: int = Field(1024, ge=1)
     """Prompt tokens."""
     generate: int = Field(128, ge=1)
     """Tokens to generate."""
     weights: str = "fp16"
+    """Number format of the weights."""
     kv: str = "fp16"
+    """Number format of the cache."""
     activations: str | None = None
+    """Number format of the activations, which decides the peak that is used."""
     law: str = "codesign"
+    """Loss law, by name or path."""
     space: str = "on-device"
     """Candidates for the best point of a discrete space."""
     ideal: bool = False

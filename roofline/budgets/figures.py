@@ -15,8 +15,9 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from roofline.budgets.answer import Answer, loss_at
 from roofline.budgets.case import SAID, say
-from roofline.report.figures import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE, write_title
-from roofline.report.labels import DPI
+from roofline.drawing.labels import DPI
+from roofline.drawing.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE
+from roofline.drawing.titles import write_title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from roofline.budgets.folder import save_figure, write_text
 from roofline.budgets.paper import (
     FORMATS,
     MODES,
@@ -22,8 +21,10 @@ from roofline.budgets.paper import (
     describe,
     formats_said,
 )
-from roofline.report.figures import BLUE, FAINT, ORANGE, STYLE, _name, write_title
-from roofline.report.labels import DPI, place_labels
+from roofline.drawing.labels import DPI, name_point, place_labels
+from roofline.drawing.style import BLUE, FAINT, ORANGE, STYLE
+from roofline.drawing.titles import write_title
+from roofline.outputs import save_figure, write_text
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
@@ -204,9 +205,10 @@ def front_figure(experiment: Experiment) -> Figure:
         panels[0].set_ylabel("Loss (nats per token)")
         write_title(
             figure,
-            f"{experiment.device.title}, batch {WORKLOAD.batch}, {WORKLOAD.prompt} tokens read, "
-            f"{WORKLOAD.generate} generated\nLosses by: {experiment.law.title}; "
-            f"{len(experiment.loss):,} candidates of the paper's grid; hollow: dense",
+            f"What the best shapes gain at the latency of {_REFERENCE}: {experiment.device.title}\n"
+            f"Losses by: {experiment.law.title}; batch {WORKLOAD.batch}, {WORKLOAD.prompt} tokens "
+            f"read, {WORKLOAD.generate} generated; {len(experiment.loss):,} candidates of the "
+            "paper's grid; small grey dots: all of them in fp16; hollow: dense",
         )
         figure.draw_without_rendering()
         for panel, mode in zip(panels, MODES, strict=True):
@@ -261,11 +263,12 @@ def _labels(panel: Axes, experiment: Experiment, mode: str) -> list[Annotation]:
         setting = experiment.settings[precision, mode]
         best = experiment.gain(precision, mode)
         at = (setting.reference["latency"], experiment.reference_loss)
-        labels.append(_name(panel, f"{_REFERENCE}, {precision}", at, colour))
+        labels.append(name_point(panel, f"{_REFERENCE}, {precision}", at, colour))
         at = (best.seconds, float(experiment.loss[best.row]))
-        labels.append(_name(panel, f"perplexity {best.change:+.1%}", at, colour))
+        change = f"{best.change:+.1%}".replace("-", "\N{MINUS SIGN}")
+        labels.append(name_point(panel, f"perplexity {change}", at, colour))
         rows = experiment.front(precision, mode)
         near = rows[np.argmin(abs(experiment.loss[rows] - 3.7))]  # where the fronts lie apart
         at = (float(setting.times["latency"][near]), float(experiment.loss[near]))
-        labels.append(_name(panel, f"front, {precision}", at, colour))
+        labels.append(name_point(panel, f"front, {precision}", at, colour))
     return labels

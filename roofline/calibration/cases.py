@@ -18,11 +18,15 @@ from arch_space.format_labels import parse_format
 from arch_space.formats import CACHE_FORMATS, default_embedding_format
 from arch_space.library import load_model
 from arch_space.names import resolve_model
-from hardware_specs import Device, load_device
+from hardware_specs import Device, load_device, shipped_devices
+from hardware_specs.library import shipped_aliases
 from hardware_specs.measurements.rows import row_flags
+from roofline.calibration.said import piece, words
+from roofline.efficiency.calibrated import default_runtime
 from roofline.efficiency.form import path
 from roofline.runtimes import Runtime, runtime_of
-from spec_files import SpecError
+from roofline.runtimes import runtime as runtime_named
+from spec_files import SpecError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,12 +126,13 @@ _OPTIONS = (
     ("hipblaslt", r"hblt=1|hipblaslt"),
     ("amdvlk", r"amdvlk"),
     ("rocm7", r"rocm-7"),
+    # Set for speed: the matrix products of larger batches run in slower kernels there.
+    ("b256", r"b=-b 256"),
 )
 
 
-def _options(row: Any) -> str:
-    """What a row says of the runtime's options that change its kernels."""
-    said = " ".join(str(row[c]) for c in ("framework", "framework_version", "backend", "caveat"))
+def _options(said: str) -> str:
+    """What a row's words say of the runtime's options that change its kernels."""
     return "+".join(name for name, pattern in _OPTIONS if re.search(pattern, said))
 
 
@@ -173,6 +178,15 @@ def read_cases(rows: pd.DataFrame, devices: Mapping[str, Device] | None = None) 
     return _table(columns, left_out)
 
 
+def _unknown(device: str) -> str:
+    """Why a row without a device_key is left out: a chip's name may stand for several profiles."""
+    names = [*shipped_devices(), *shipped_aliases()]
+    plain = re.sub(r"\W|nvidia|geforce|amd|apple|radeon|snapdragon", "", device.lower())
+    close = nearest(plain, names)
+    hint = f"; nearest is {close!r}, to be given as device_key" if close else ""
+    return f"no profile is known for {device!r}{hint}"
+
+
 def _number(value: Any) -> float | None:
     return None if value is None or value != value else float(value)
 
@@ -181,12 +195,19 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
     if not (row["device_key"] or row["device"]):
         raise SpecError("the row names no device")
     if not row["device_key"]:
-        raise SpecError(f"no profile is known for {row['device']!r}")
+        raise SpecError(_unknown(row["device"]))
     profile = device(row["device_key"])
     key = _processor(profile, row["backend"])
     unit = profile.processors[key]
     vendor = unit.family.split("-")[0]
-    runtime = runtime_of(row["framework"], row["backend"], vendor)
+    if row["framework"]:
+        runtime = runtime_of(row["framework"], row["backend"], vendor)
+    else:  # as an estimate does that names none
+        own = unit.calibration.runtime if unit.calibration else default_runtime(profile, unit)
+        runtime = runtime_named(own)
+    held = unit.calibration.runtime if unit.efficiency and unit.calibration else runtime.name
+    if held != runtime.name:
+        raise SpecError(f"{profile.name} states efficiencies of {held}, not of {runtime.name}")
     count = _number(row["params_b"])
     arch = model(row["model"], None if count is None else count * 1e9)
     weights, embedding, kv, activations, exact = _formats(row, runtime)
@@ -214,6 +235,7 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         ttft = np.nan
     decode = _number(row["decode_tok_s"])
     context = depth if depth is not None else 0.0 if runtime.empty_cache else prompt
+    said = words(row)
     return {
         "at": i,
         "devices": profile,
@@ -230,7 +252,10 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         "ttft": ttft,
         "tpot": batch / decode if decode else np.nan,
         "energy": _number(row["energy_j_per_tok"]) or np.nan,
-        "options": _options(row),
+        "options": _options(said),
+        "chunk": piece(said, runtime.chunk)
+        if runtime.chunk and runtime.empty_cache
+        else runtime.chunk,
         "era": str(row["date"])[:4],
         "scope": str(row["power_kind"]),
     }
@@ -245,7 +270,17 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
     arch = concatenate([replace(model, names=()) for model in columns["arch"]])
     numbers = {
         name: np.array(columns[name], dtype=float)
-        for name in ("batch", "prompt", "depth", "context", "generate", "ttft", "tpot", "energy")
+        for name in (
+            "batch",
+            "prompt",
+            "depth",
+            "context",
+            "generate",
+            "ttft",
+            "tpot",
+            "energy",
+            "chunk",
+        )
     }
     ratio = np.array(columns["file_bytes"], dtype=float) / weight_bytes(arch)
     low, high = FILE_SIZES
@@ -276,7 +311,6 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
         runtimes=columns["runtimes"],
         arch=arch,
         size_ratio=ratio,
-        chunk=np.array([entry.chunk for entry in columns["runtimes"]], dtype=float),
         settings={name: np.array(words, dtype=str) for name, words in settings.items()},
         **numbers,
     )

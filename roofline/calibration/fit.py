@@ -22,9 +22,15 @@ TAIL = 4.0
 """Degrees of freedom of the residuals: published rows hold mistakes that the gates cannot see."""
 SCALE = {"decode": 0.05, "prefill": 0.08}
 """Scale of the residuals of log time: what repeats of one benchmark differ by."""
-STAGES = ((4.0, 8), (2.0, 8), (1.0, 40))
-"""The scale is first widened by so much, for so many steps: a fit that starts with narrow residuals
-calls rows outliers that better effects would explain, and stays there."""
+STAGES: tuple[tuple[float, float | None, int], ...] = (
+    (4.0, 2.0, 8),
+    (2.0, 4.0, 8),
+    (1.0, None, 40),
+)
+"""The scale is first widened by so much, and the sides of operators are joined by the norm of this
+power, for so many steps. A fit that starts with narrow residuals calls rows outliers that better
+effects would explain, and stays there; and the shorter side of an operator, which has no slope,
+never comes to be the longer."""
 PATIENCE = 3
 """Steps in a row that gain next to nothing before a fit is settled."""
 
@@ -83,8 +89,8 @@ def fit(
             start.values.get(quantity, {}).get(level, {}).get(key, 0.0)
             for quantity, level, key in design.names
         ]
-    for widened, steps in STAGES if start is None else STAGES[1:]:
-        theta = _settle(work, design, used, theta, widened, steps)
+    for widened, blend, steps in STAGES if start is None else STAGES[1:]:
+        theta = _settle(work, design, used, theta, widened, blend, steps)
     values: dict[str, dict[Level, dict[str, float]]] = {}
     for (quantity, level, key), value in zip(design.names, theta, strict=True):
         values.setdefault(quantity, {}).setdefault(level, {})[key] = float(value)
@@ -92,22 +98,22 @@ def fit(
 
 
 def uncertainty(
-    work: Work, effects: Effects, settings: Mapping[str, Array]
+    work: Work, effects: Effects, settings: Mapping[str, Array], used: Array | None = None
 ) -> dict[str, tuple[float, float]]:
     """Return the spread of each quantity under one setting: after the fit, and before any row.
 
     Standard deviations on the scale of effects, by the curvature at the mode. settings: words of
-    one case, each (1,).
+    one case, each (1,). used: which rows count, (N,) booleans, by default all.
     """
-    used = np.ones(len(work), dtype=bool)
-    design = Design(work, used, {})
+    used = np.ones(len(work), dtype=bool) if used is None else used
+    design = Design(work, np.ones(len(work), dtype=bool), {})
     at_name = {name: n for n, name in enumerate(design.names)}
     theta = np.array(
         [effects.values.get(q, {}).get(lv, {}).get(k, 0.0) for q, lv, k in design.names]
     )
     eta, blocks, weights = design.eta(theta), [], []
     for phase, measured in work.measured.items():
-        at = np.flatnonzero(np.isfinite(measured))
+        at = np.flatnonzero(used & np.isfinite(measured))
         log_time, slopes = log_times(work, phase, {k: v[at] for k, v in eta.items()}, at)
         error = (measured[at] - log_time) / SCALE[phase]
         weights.append((TAIL + 1) / (TAIL + error**2) / SCALE[phase] ** 2)
@@ -132,7 +138,13 @@ def uncertainty(
 
 
 def _settle(
-    work: Work, design: Design, used: Array, theta: Array, widened: float, steps: int
+    work: Work,
+    design: Design,
+    used: Array,
+    theta: Array,
+    widened: float,
+    blend: float | None,
+    steps: int,
 ) -> Array:
     """Return the effects at the mode, or after so many steps towards it."""
     scale = {phase: widened * each for phase, each in SCALE.items()}
@@ -145,7 +157,8 @@ def _settle(
         eta = design.eta(theta)
         found = {}
         for phase, at in rows.items():
-            log_time, slopes = log_times(work, phase, {k: v[at] for k, v in eta.items()}, at)
+            one = {name: values[at] for name, values in eta.items()}
+            log_time, slopes = log_times(work, phase, one, at, blend)
             found[phase] = (work.measured[phase][at] - log_time, slopes)
         return found
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hardware_specs.library import shipped_classes
 from roofline.calibration.crossvalidation import PACKAGE, HeldOut
-from roofline.efficiency.effects import Effects
-
-if TYPE_CHECKING:
-    from hardware_specs import Device
+from roofline.efficiency.basis import WIDE, Ends
 
 Array = np.ndarray
-Ends = tuple[float, float]
 Step = tuple[float, float]
 """A share of errors beyond each end, and a stretch."""
 
@@ -36,8 +30,6 @@ HALVES = 10
 POOLED = 30.0
 """Rows that all kinds together weigh beside those of one kind."""
 METRICS = ("prefill", "decode", "energy")
-WIDE: Ends = (0.25, 4.0)
-"""Where nothing is known."""
 
 
 def ends(
@@ -136,26 +128,3 @@ def nested_coverage(
         of_kind = measured & (kinds == kind)
         shares[str(kind)] = int(of_kind.sum()), float(inside[of_kind].mean() / HALVES)
     return shares
-
-
-def basis_of(device: Device, processor: str, runtime: str, effects: Effects) -> str:
-    """Return what a prediction rests on: rows of the device and runtime, its class, or neither."""
-    unit = device.processors[processor]
-    own = f"{device.name}|{unit.type}"
-    if effects.rows.get(own, 0) > 0 and effects.runtimes.get(f"{own}|{runtime}", 0) > 0:
-        return "device"
-    classes = shipped_classes()
-    for key, rows in effects.rows.items():
-        name, kind = key.split("|")
-        if rows <= 0 or kind != unit.type:
-            continue
-        where, families = classes.get(name, ("", {}))
-        if name == device.name or where == device.kind or families.get(kind) == unit.family:
-            return "class"
-    return "roofline"
-
-
-def interval(effects: Effects, metric: str, basis: str, kind: str) -> Ends:
-    """Return the ends for one prediction; those of all kinds where its own has none."""
-    kinds: Mapping[str, Ends] = effects.intervals.get(metric, {}).get(basis, {})
-    return kinds.get(kind) or kinds.get("") or WIDE

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 SETTLED = 0.9
-"""A quantity counts as fitted where the rows took at least a tenth off its spread."""
+"""A quantity counts as fitted where the device's rows took a tenth off the spread that the others
+leave."""
 NINETY = 1.645
 """Standard deviations to each end of a 90 % interval."""
 
@@ -74,11 +75,16 @@ class Fitted:
             for path, each in self.device.figures()
             if each.source == "calibration" and not any(str(p).endswith("_in") for p in path)
         ]
-        notes = [f"{count} rows of {key} fitted." for key, count in self.used.items()]
-        notes += [f"{count} rows left out: {why}" for why, count in self.left_out.most_common()]
+        notes = [f"{say_rows(count)} of {key} fitted." for key, count in self.used.items()]
+        notes += [f"{say_rows(n)} left out: {why}" for why, n in self.left_out.most_common()]
         title = f"{self.device.title}, fitted"
         notes.append("Empty ends: no interval is known. to_frame() has each number format too.")
         return html_table(["number", "value", "low", "high"], said, title, notes)
+
+
+def say_rows(count: int) -> str:
+    """Say how many rows."""
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def fit_device(
@@ -127,7 +133,10 @@ def fit_device(
         made = calibrated(made, str(key), str(runtime), effects=effects)
         one = {name: words[np.flatnonzero(at)[:1]] for name, words in work.settings.items()}
         made = _own_source(made, int(at.sum()), str(runtime))
-        made = _with_intervals(made, str(key), effects, one, uncertainty(work, effects, one))
+        after = uncertainty(work, effects, one)
+        without = uncertainty(work, effects, one, ~at)
+        settled = {name: (after[name][0], without[name][0]) for name in after}
+        made = _with_intervals(made, str(key), effects, one, settled)
         used[f"{key} under {runtime}"] = int(at.sum())
     return Fitted(made, used, left_out)
 
@@ -135,7 +144,8 @@ def fit_device(
 def _own_source(device: Device, rows: int, runtime: str) -> Device:
     """Say of the fitted numbers that these rows stand behind them, and when."""
     source = Source(
-        title=f"Efficiencies fitted to {rows} rows under {runtime}, published ones behind them",
+        title=f"Efficiencies fitted to {say_rows(rows)} under {runtime}, "
+        "published ones behind them",
         where="roofline calibrate",
         date=date.today().isoformat(),
     )

@@ -19,14 +19,17 @@ from roofline.calibration import energy
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
 from roofline.calibration.gates import gate
-from roofline.calibration.intervals import basis_of, interval
+from roofline.calibration.own import predict_stated, profiles_of, states_efficiencies
 from roofline.calibration.predict import predict
+from roofline.efficiency.basis import basis_of, interval
 from roofline.efficiency.effects import Effects, shipped_effects
 from spec_files import SpecError
 from spec_files.reading import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from hardware_specs import Device
 
 Array = np.ndarray
 
@@ -149,23 +152,31 @@ def _raw(text: str) -> tuple[list[str], list[list[str]]]:
     return header, [line[: len(header)] for line in lines[1:]]
 
 
-def validate(found: Measurements | pd.DataFrame, effects: Effects | None = None) -> Validation:
+def validate(
+    found: Measurements | pd.DataFrame,
+    effects: Effects | None = None,
+    device: Device | None = None,
+) -> Validation:
     """Predict every row that can be, and compare with what it measured.
 
     found: a file's measurements, or a table as `load_rows` returns it. effects: the shipped if
-    None. SpecError where no row can be predicted.
+    None. device: a profile of one's own, whose rows are predicted by it (`profiles_of`).
+    SpecError where no row can be predicted.
     """
     import pandas as pd
 
     effects = shipped_effects() if effects is None else effects
     rows = found.rows if isinstance(found, Measurements) else found
-    cases = read_cases(rows)
+    own: dict[str, Device] = {}
+    if device is not None:
+        rows, own = profiles_of(rows, device)
+    cases = read_cases(rows, own)
     values = _values(cases, effects)
     reasons = _reasons(cases, rows)
     if isinstance(found, Measurements):
         predictions = pd.DataFrame(found.cells, columns=found.header, dtype=object)
     else:
-        predictions = rows.astype(object).where(rows.notna(), "")
+        predictions = found.astype(object).where(found.notna(), "")
     every = {name: np.full(len(rows), "", dtype=object) for name in ADDED}
     for metric, name in PREDICTED.items():
         for end in ("", "_low", "_high"):
@@ -187,34 +198,52 @@ def _values(cases: Cases, effects: Effects) -> dict[str, Array]:
     """Rates and joules of each case, with the ends of their intervals, and the basis."""
     log_seconds = predict(work_of(cases), effects)
     settings = energy.power_settings(cases, effects.about.get("power_scope", {}))
-    watts = energy.predict_log_watts(effects.values.get("power", {}), settings)
+    power = effects.values.get("power", {})
+    watts = energy.predict_log_watts(power, settings)
+    stated = energy.stated_log_watts(cases.devices, settings, power)
+    watts = np.where(np.isfinite(stated), stated, watts)
+    joules = np.exp(watts + log_seconds["decode"])
+    if states_efficiencies(cases).any():
+        own = predict_stated(cases)
+        for phase, seconds in own.log_seconds.items():
+            log_seconds[phase] = np.where(np.isfinite(seconds), seconds, log_seconds[phase])
+        joules = np.where(np.isfinite(own.log_seconds["decode"]), own.joules, joules)
     values = {
         "prefill": cases.batch * cases.prompt / np.exp(log_seconds["prefill"]),
         "decode": cases.batch / np.exp(log_seconds["decode"]),
-        "energy": np.exp(watts + log_seconds["decode"]) / cases.batch,
+        "energy": joules / cases.batch,
     }
-    basis = np.array(
-        [
-            basis_of(device, key, entry.name, effects)
-            for device, key, entry in zip(
-                cases.devices, cases.processors, cases.runtimes, strict=True
-            )
-        ],
-        dtype=object,
-    )
-    for metric in PREDICTED:
-        ends = np.array(
-            [
-                interval(effects, metric, on, device.kind)
-                for on, device in zip(basis, cases.devices, strict=True)
-            ]
-        )
+    basis, ends_of = _provenance(cases, effects)
+    for metric, ends in ends_of.items():
         low, high = ends.T if metric == "energy" else (1.0 / ends[:, 1], 1.0 / ends[:, 0])
         values[f"{metric}_low"], values[f"{metric}_high"] = (
             values[metric] * low,
             values[metric] * high,
         )
     return {**values, "basis": basis}
+
+
+def _provenance(cases: Cases, effects: Effects) -> tuple[Array, dict[str, Array]]:
+    """The basis of each case, (N,), and by metric the ends of its interval, (N, 2).
+
+    A profile's own efficiencies bring both along, where a fit made them. What was entered or probed
+    is the basis "profile", and its errors are expected to be those of an unmeasured device.
+    """
+    basis: list[str] = []
+    ends: dict[str, list[tuple[float, float]]] = {metric: [] for metric in PREDICTED}
+    for device, key, entry in zip(cases.devices, cases.processors, cases.runtimes, strict=True):
+        unit = device.processors[key]
+        if unit.efficiency is None:
+            known, usual = None, basis_of(device, unit, entry.name, effects)
+        else:
+            known, usual = unit.calibration, "class"
+        own = "profile" if known is None else known.basis
+        basis.append(usual if unit.efficiency is None else own)
+        for metric, found in ends.items():
+            told = None if known is None else getattr(known, metric)
+            fitted = interval(effects, metric, usual, device.kind)
+            found.append(fitted if told is None else (told.low, told.high))
+    return np.array(basis, dtype=object), {m: np.array(e, dtype=float) for m, e in ends.items()}
 
 
 def _reasons(cases: Cases, rows: pd.DataFrame) -> dict[str, Array]:

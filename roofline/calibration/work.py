@@ -78,9 +78,13 @@ CACHE_STORAGE = "16-bit"
 
 
 def log_times(
-    work: Work, phase: str, eta: Mapping[str, Array], at: Array
+    work: Work, phase: str, eta: Mapping[str, Array], at: Array, blend: float | None = None
 ) -> tuple[Array, dict[str, Array]]:
-    """Return log seconds of the rows `at`, (n,), and its slope by each effect, (n,) each."""
+    """Return log seconds of the rows `at`, (n,), and its slope by each effect, (n,) each.
+
+    blend: the sides of an operator are joined by the norm of this power, in place of the larger:
+    for a fit under way, to which the shorter side would otherwise be flat.
+    """
     demand = work.demand[phase]
     peak, bandwidth = work.peak[at], work.bandwidth[at, None]
     flops, weights, cache = demand.flops[at], demand.weights[at], demand.cache[at]
@@ -113,16 +117,16 @@ def log_times(
     spill_time = value["spill.layers"] * demand.activations[at] / bandwidth
     memory_time = weight_time + cache_time + spill_time
 
-    by_compute = compute_time > memory_time
+    seconds_of, by_compute, by_memory = _join(compute_time, memory_time, blend)
     launch = demand.launches[at].sum(axis=1) * value["launch.layers"][:, 0]
     state = demand.state_launches[at].sum(axis=1) * value["state_launch.layers"][:, 0]
     fixed_name = "step.layers" if phase == "decode" else "prefill.layers"
     fixed = value[fixed_name][:, 0]
-    total = np.where(by_compute, compute_time, memory_time).sum(axis=1) + launch + state + fixed
+    total = seconds_of.sum(axis=1) + launch + state + fixed
 
     on = by_compute * compute_time
-    off = ~by_compute * weight_time
-    off_cache = ~by_compute * cache_time
+    off = by_memory * weight_time
+    off_cache = by_memory * cache_time
     seconds = {
         "compute.layers": -((on * ~head * ~cached).sum(axis=1)),
         "compute.cache": -((on * cached).sum(axis=1)),
@@ -137,7 +141,7 @@ def log_times(
         "experts.layers": -((off * routed).sum(axis=1)),
         "cache.layers": -((off_cache * ~scan).sum(axis=1)),
         "state.layers": -((off_cache * scan).sum(axis=1)),
-        "spill.layers": (~by_compute * spill_time).sum(axis=1),
+        "spill.layers": (by_memory * spill_time).sum(axis=1),
         "repeats.layers": (off_cache * repeat * grouped).sum(axis=1),
         "launch.layers": launch,
         "state_launch.layers": state,
@@ -145,3 +149,16 @@ def log_times(
     }
     slopes = {name: d * fall[name][:, 0] / total for name, d in seconds.items()}
     return np.log(total), slopes
+
+
+def _join(compute: Array, memory: Array, blend: float | None) -> tuple[Array, Array, Array]:
+    """Return the seconds of operators by their sides, (n, K), and its slope by each side."""
+    longer = np.maximum(compute, memory)
+    if blend is None:
+        by_compute = compute > memory
+        return longer, by_compute, ~by_compute
+    scale = np.where(longer > 0, longer, 1.0)
+    c, m = compute / scale, memory / scale
+    joined = (c**blend + m**blend) ** (1.0 / blend)
+    across = np.where(joined > 0, joined, 1.0)
+    return longer * joined, (c / across) ** (blend - 1.0), (m / across) ** (blend - 1.0)

@@ -115,7 +115,8 @@ def budget(
         {"ttft": max_ttft, "tpot": max_tpot, "latency": max_latency, "memory": max_memory},
     )
     from roofline.budgets.answer import answer
-    from roofline.budgets.folder import check_folder, write_answer
+    from roofline.budgets.folder import write_answer
+    from roofline.outputs import check_folder
 
     if out is not None:
         check_folder(out)
@@ -125,7 +126,8 @@ def budget(
     if as_json:
         from roofline.budgets.account import to_dict
 
-        show.print_json(to_dict(found))
+        of_parts = {"shares": "of the limit", "saved_by_a_tenth_more": "nats"}
+        show.print_json(to_dict(found), show.UNITS | of_parts)
         return
     _print(found, out)
 

@@ -45,17 +45,17 @@ def calibrate(
     numbers carry 90 % intervals.
     """
     from hardware_specs import load_device
-    from roofline.calibration.profile import fit_device
+    from roofline.calibration.profile import fit_device, say_rows
     from roofline.calibration.validation import read_file
-    from roofline.cli.files import refuse_unwritable, write_whole
+    from roofline.outputs import check_file, write_text
 
-    refuse_unwritable(out, force)
+    check_file(out, force)
     profile = load_device(device)
     table = read_file(rows, {"device": profile.title} | options.given(give)).rows
     fitted = fit_device(profile, table)
     called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-")
     made = fitted.device.model_copy(update={"name": called, "aliases": ()})
-    write_whole(out, made.to_yaml())
+    write_text(out, made.to_yaml())
     if as_json:
         show.print_json(
             {
@@ -68,9 +68,9 @@ def calibrate(
         return
     for key, count in fitted.used.items():
         unit = made.processors[key.split(" ")[0]]
-        show.note(f"{count} rows of {key} fitted.")
+        show.note(f"{say_rows(count)} of {key} fitted.")
         if unit.calibration is not None and unit.calibration.not_fitted:
             show.note("Not settled by them: " + ", ".join(unit.calibration.not_fitted) + ".")
     for reason, count in fitted.left_out.most_common():
-        show.note(f"{count} rows left out: {reason}")
+        show.note(f"{say_rows(count)} left out: {reason}")
     show.note(f"Wrote {out}.")

@@ -11,11 +11,9 @@ import typer
 from roofline.cli import options, show
 
 if TYPE_CHECKING:
-    from roofline.codesign.fleet import FleetAnswer
-    from roofline.codesign.inverse import Answer
-    from roofline.codesign.library import Found
     from roofline.codesign.question import Fleet, Inverse
     from roofline.mixes import Mix
+    from roofline.search.cluster import Cluster
 
 WEIGHTS = "q4_k_m"
 ALL = "all"
@@ -138,6 +136,7 @@ def codesign(
         bool,
         typer.Option("--in-range-only", help="Leave out candidates beyond the law's fitted data."),
     ] = False,
+    scheduler: options.Scheduler = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder to write figures and tables to."),
@@ -166,14 +165,15 @@ def codesign(
     the one with the best weighted mean, beside each device's own, and what sharing costs.
     `python -m roofline.codesign` writes reports/codesign.
     """
-    from roofline.codesign.folder import check_folder
     from roofline.codesign.question import Inverse, load_question
+    from roofline.outputs import check_folder
+    from roofline.search.cluster import connected
     from spec_files import SpecError
 
     if out is not None:
         check_folder(out)
     if repeat is not None:
-        heeded = {"repeat", "out", "as_json", "library"}
+        heeded = {"repeat", "out", "as_json", "library", "scheduler"}
         options.refuse_unheeded(context, heeded, "--repeat asks a question as it was saved")
         question = load_question(repeat)
     else:
@@ -227,10 +227,11 @@ def codesign(
             alone = {*single, "on_chip", *ends}
             options.refuse_given(context, alone, "a fleet has no use for what one --device has")
             question = _several(str(devices), device_limit or [], runtime, common)
-    if isinstance(question, Inverse):
-        _answer(question, out, library, as_json)
-    else:
-        _answer_fleet(question, out, as_json)
+    with connected(scheduler) as cluster:
+        if isinstance(question, Inverse):
+            _answer(question, out, library, as_json, cluster)
+        else:
+            _answer_fleet(question, out, as_json, cluster)
 
 
 def _one(device: str, runtime: str | None, given: dict[str, Any]) -> Inverse | Fleet:
@@ -323,134 +324,52 @@ def _span(name: str, text: str) -> tuple[str, str]:
     return low.strip(), high.strip()
 
 
-def _answer(question: Inverse, out: Path | None, library: bool, as_json: bool) -> None:
+def _answer(
+    question: Inverse, out: Path | None, library: bool, as_json: bool, cluster: Cluster | None
+) -> None:
+    from roofline.cli.codesign_show import print_answer
     from roofline.codesign.folder import write_answer
     from roofline.codesign.inverse import answer
     from roofline.codesign.library import survey_library
 
     with show.progress() as tell:
-        found = answer(question, progress=partial(tell, "candidates"))
+        found = answer(question, partial(tell, "candidates"), cluster)
         devices = None
         if library:
-            devices = survey_library(question, found.loss, progress=partial(tell, "devices"))
+            devices = survey_library(
+                question, found.loss, progress=partial(tell, "devices"), cluster=cluster
+            )
         files = [] if out is None else write_answer(found, devices, out)
     if as_json:
         from roofline.codesign.account import to_dict
 
-        show.print_json(to_dict(found, devices))
+        template = {
+            "bandwidth": "bytes/s", "capacity": "bytes", "on_chip": "bytes", "peak": "FLOP/s",
+            "power": "W",
+        }  # fmt: skip
+        show.print_json(to_dict(found, devices), show.UNITS | show.RATIOS | template)
         return
-    _print(found, devices)
+    print_answer(found, devices)
     if files:
         show.note(f"Wrote {out}/: {', '.join(files)}.")
 
 
-def _print(found: Answer, devices: list[Found] | None) -> None:
-    from roofline.codesign.account import NEED_TITLES, need_row, say_need, sentences
-    from roofline.codesign.fleet import say_limits
-    from roofline.codesign.survey import NEEDS
-
-    question, template = found.question, found.template
-    rows = []
-    everyone = [found.needs] if found.own is None else [found.needs, found.own_needs]
-    for needs in everyone:
-        known = {need.what: need for need in needs}
-        for kind, title in NEED_TITLES.items():
-            if kind in known:
-                said = need_row(found, known[kind])
-                factor = f"{said['times_template']:.3g} x"
-                rows.append([title, say_need(known[kind]), factor, said["candidate"]])
-            elif kind in NEEDS:
-                whose = "any candidate" if needs is found.needs else question.model_name
-                rows.append([title, "no amount is enough", "", f"for {whose}"])
-    whose = f"as {found.model.names[0]}" if found.model is not None else "asked for"
-    show.table(
-        f"Least hardware like {template.device.title} for a loss of {found.loss:.4f}, {whose}, "
-        f"with {say_limits(question.values())}; {found.survey.looked_at:,} candidates",
-        ["least", "needed", "of the template", "by"],
-        rows,
-    )
-    if not found.needs:
-        show.note("No hardware like it meets this: launches and fixed times alone take longer.")
-    if devices is not None:
-        _print_devices(devices)
-    for line in sentences(found, devices):
-        show.note(line)
-
-
-_SHOWN = 12
-
-
-def _print_devices(devices: list[Found]) -> None:
-
-    stated = [each for each in devices if each.meets and each.watts == each.watts]
-    unstated = [each for each in devices if each.meets and each.watts != each.watts]
-    others = [each for each in devices if not each.meets]
-    show.table(
-        f"Devices that meet it, the least stated power first: {min(_SHOWN, len(stated))} of "
-        f"{len(stated)}",
-        ["device", "power", "of the", "share of limit", "tightest", "basis"],
-        [
-            [
-                each.device,
-                show.quantity(each.watts, "power"),
-                each.scope,
-                f"{each.excess:.0%}",
-                each.tight,
-                each.basis,
-            ]
-            for each in stated[:_SHOWN]
-        ],
-    )
-    if unstated:
-        names = ", ".join(each.device for each in unstated)
-        show.note(f"Without a stated power {len(unstated)} more meet it: {names}.")
-    if others:
-        show.table(
-            f"Devices that do not, the nearest first: {min(_SHOWN, len(others))} of {len(others)}",
-            ["device", "why"],
-            [[each.device, each.reason] for each in others[:_SHOWN]],
-        )
-
-
-def _answer_fleet(question: Fleet, out: Path | None, as_json: bool) -> None:
+def _answer_fleet(
+    question: Fleet, out: Path | None, as_json: bool, cluster: Cluster | None
+) -> None:
+    from roofline.cli.codesign_show import print_fleet
     from roofline.codesign.fleet import answer_fleet
     from roofline.codesign.folder import write_fleet
 
     with show.progress() as tell:
-        found = answer_fleet(question, progress=partial(tell, "candidates"))
+        found = answer_fleet(question, partial(tell, "candidates"), cluster)
         files = [] if out is None else write_fleet(found, out)
     if as_json:
         from roofline.codesign.account import fleet_dict
 
-        show.print_json(fleet_dict(found))
+        times = {"time": "multiples of the best time"}
+        show.print_json(fleet_dict(found), show.UNITS | show.RATIOS | times)
         return
-    _print_fleet(found)
+    print_fleet(found)
     if files:
         show.note(f"Wrote {out}/: {', '.join(files)}.")
-
-
-def _print_fleet(found: FleetAnswer) -> None:
-    from roofline.codesign.account import fleet_sentences
-    from roofline.report.points import brief
-
-    question = found.question
-    names = [device.name for device in question.devices]
-    frame = found.architectures().to_frame() if found.choices else None
-    rows = []
-    for place, choice in enumerate(found.choices.values()):
-        cells = []
-        for name in names:
-            share = choice.shares[name]
-            cells.append("does not fit" if share == float("inf") else f"{share:.0%}")
-        shape = "" if frame is None else brief(frame.iloc[place])
-        own = "" if choice.name not in names else "'s own best"
-        beyond = "" if choice.in_range else " *"
-        rows.append([f"{choice.name}{own}", f"{choice.loss:.4f}", *cells, shape + beyond])
-    show.table(
-        f"One architecture for {len(names)} devices; {found.looked_at:,} candidates of "
-        f"{question.space.name}",
-        ["choice", "loss", *(f"limit of {name}" for name in names), "architecture"],
-        rows,
-    )
-    for line in fleet_sentences(found):
-        show.note(line)

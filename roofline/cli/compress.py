@@ -116,8 +116,9 @@ def compress(
     """
     from hardware_specs import load_device
     from roofline.compression.account import spread, to_dict
-    from roofline.compression.folder import check_folder, write
+    from roofline.compression.folder import write
     from roofline.efficiency.calibrated import calibrated, say_basis
+    from roofline.outputs import check_folder
     from spec_files import SpecError
 
     if out is not None:
@@ -150,7 +151,7 @@ def compress(
     }
     written = [] if out is None else write(found, answer, out)
     if as_json:
-        show.print_json(answer)
+        show.print_json(answer, show.UNITS)
         return
     _print(found, answer, spread(found, _SHOWN), trainer.title)
     if out is not None:

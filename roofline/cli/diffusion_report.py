@@ -48,11 +48,11 @@ def write_report(folder: Path, device: str) -> list[Path]:
 
     from arch_space.library import load_model
     from hardware_specs import load_device
-    from roofline.budgets.folder import FIGURE_DPI, write_text
     from roofline.diffusion.evidence import fitted_pass_seconds, hold, vote_costs
     from roofline.diffusion.intensity import break_even_map, intensity_of
     from roofline.diffusion.published import voting_table
     from roofline.diffusion.schedules import CACHES
+    from roofline.outputs import FIGURE_DPI, write_text
     from roofline.report.diffusion import break_even_figure
 
     profile = load_device(device)

@@ -75,19 +75,20 @@ def export(
     """
     from hardware_specs import load_device
     from roofline.export import Cluster, Front, make_plan, write_plan
-    from roofline.export.folder import refuse_filled
     from roofline.export.stacks import stack
+    from roofline.outputs import check_folder
 
     stack(to)
     folder = out or Path(f"export-{to}")
-    refuse_filled(folder)
+    check_folder(folder)
     told = Front.load(front)
     used = _law(told, law, options.parse_count(tokens, "tokens"))
     machine = Cluster.of(load_device(cluster), gpus, utilisation)
     plan, files = make_plan(told, pick, to, used, machine, sequence)
     write_plan(folder, plan, files, used, told)
     if as_json:
-        show.print_json({"folder": str(folder)} | plan.model_dump(mode="json"))
+        written = {"folder": str(folder)} | plan.model_dump(mode="json")
+        show.print_json(written, show.UNITS | {"peak": "FLOP/s"})
         return
     _print(plan, folder)
 

@@ -117,11 +117,11 @@ def fit(
     of whole runs; a coefficient that the runs cannot tell is said to be so. Columns are known by
     the names of variables and their usual symbols (N, D, loss, run, ...).
     """
-    from roofline.cli.files import refuse_unwritable, write_whole
     from roofline.fitting import fit as fit_law
     from roofline.fitting import hold_out, load_form
     from roofline.fitting.law_file import check_range, fitted_law, to_yaml
-    from roofline.fitting.report import refuse_filled, write_report
+    from roofline.fitting.report import write_report
+    from roofline.outputs import check_file, check_folder, write_text
     from spec_files import SpecError
 
     if list_datasets:
@@ -137,9 +137,9 @@ def fit(
     if out is not None:
         if out.exists() and any(out.samefile(each) for each in (runs, form) if Path(each).exists()):
             raise SpecError(f"-o {out} is what is read: a law is written to a file of its own")
-        refuse_unwritable(out, force)
+        check_file(out, force)
     if report is not None:
-        refuse_filled(report)
+        check_folder(report, option="--report")
     law = load_form(form)
     table = _runs(runs, column, give, where, best_of)
     count = options.parse_count(tokens, "tokens")
@@ -152,7 +152,7 @@ def fit(
         held = hold_out(law, table, holdout, fixed=held_fixed, starts=starts, seed=seed)
     called = name or _slug((out or Path(runs)).stem)
     if out is not None:
-        write_whole(out, to_yaml(fitted_law(found, called, tokens=count)))
+        write_text(out, to_yaml(fitted_law(found, called, tokens=count)))
     if report is not None:
         write_report(report, found, held, called)
     _print(found, held, law, as_json)

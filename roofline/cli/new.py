@@ -118,7 +118,7 @@ def _hand_over(
     text: str, file: Path, about: dict[str, Any], follow: list[str], as_json: bool
 ) -> None:
     """Write the file or print it, and say what to run next."""
-    from roofline.cli.files import write_new
+    from roofline.outputs import write_new
 
     printed = str(file) == "-"
     if not printed:

@@ -94,6 +94,14 @@ Ideal = Annotated[
     bool, typer.Option("--ideal", help="The floor: data-sheet peaks, no overheads, all overlapped.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (SI units) instead of a table.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Search on the machines of a Dask scheduler, every candidate, or `local`: on a worker "
+        "process a core. Needs roofline[cluster].",
+        metavar="ADDRESS|local",
+    ),
+]
 Given = Annotated[
     list[str] | None,
     typer.Option(

@@ -58,7 +58,7 @@ def probe(
     from datetime import date
 
     from hardware_specs.device import KINDS
-    from roofline.cli.files import refuse_unwritable, write_whole
+    from roofline.outputs import check_file, write_text
     from roofline.probe import measure, plan, this_machine, to_device
     from roofline.probe.profile import Identity, slug
     from spec_files import SpecError, did_you_mean
@@ -72,7 +72,7 @@ def probe(
     if curves is not None and curves.resolve() == out.resolve():
         raise SpecError("--curves and --out are the same file")
     for file in filter(None, (out, curves)):
-        refuse_unwritable(file, force)
+        check_file(file, force)
     machine = this_machine()
     todo = plan(machine, threads, quick)
     with show.progress() as tell:
@@ -86,9 +86,9 @@ def probe(
         system=machine.system,
     )
     device = to_device(machine, samples, todo.threads, identity)
-    write_whole(out, device.to_yaml())
+    write_text(out, device.to_yaml())
     if curves is not None:
-        write_whole(curves, as_csv(samples))
+        write_text(curves, as_csv(samples))
     if as_json:
         printed = {
             "file": str(out),

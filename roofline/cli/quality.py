@@ -95,13 +95,15 @@ def span(low: float | None, high: float | None, scale: float = 1.0, digits: int 
 
 def rows(said: dict[str, Any]) -> list[list[str]]:
     """Return lines of a table of one candidate: what, predicted, interval."""
+    from roofline.laws.law import format_loss
+
     if said["loss"] is None:
         return [[f"loss by law {said['law']}", f"–  [{said['flag']}]", ""]]
     flag = "" if said["in_range"] else f"  [out of the fitted range: {said['flag']}]"
     lines = [
         [
             f"loss by law {said['law']}",
-            f"{said['loss']:.4f} {said['unit']}{flag}",
+            f"{format_loss(said['loss'])} {said['unit']}{flag}",
             span(said["loss_low"], said["loss_high"]),
         ]
     ]
@@ -144,11 +146,13 @@ def beside(law: Law, arch: Architectures, baseline: Architectures) -> list[dict[
 
 def loss_cell(said: dict[str, Any]) -> str:
     """A loss in a table: half its interval behind it, and a mark outside the law's data."""
+    from roofline.laws.law import format_loss
+
     if said["loss"] is None:
         return "– *"
     known = said["loss_low"] is not None
     half = f" ± {(said['loss_high'] - said['loss_low']) / 2:.2f}" if known else ""
-    return f"{said['loss']:.3f}{half}{'' if said['in_range'] else ' *'}"
+    return f"{format_loss(said['loss'], 3)}{half}{'' if said['in_range'] else ' *'}"
 
 
 def beside_cell(each: dict[str, Any]) -> str:

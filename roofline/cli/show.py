@@ -142,12 +142,23 @@ def note(sentence: str, error: bool = False) -> None:
     console(error).print(sentence, highlight=False, markup=False)
 
 
-def print_json(document: object) -> None:
-    """Print one JSON document, in SI units; what is not a finite number is null."""
+UNITS = {"ttft": "s", "tpot": "s", "latency": "s", "energy": "J", "memory": "bytes"}
+"""Of objectives, limits and costs, where a document names them without a unit."""
+RATIOS = {"intervals": "multiples of the prediction"}
+
+
+def print_json(document: object, units: Mapping[str, str] | None = None) -> None:
+    """Print one JSON document, in SI units; what is not a finite number is null.
+
+    units: of what stands under a key that does not say its own, and of all below that key; joins
+    the document, which then is a mapping, as its field `units`.
+    """
     import json
 
     import typer
 
+    if units and isinstance(document, Mapping):
+        document = {**document, "units": dict(units)}
     typer.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
 
 

@@ -38,7 +38,7 @@ def plan(
         str, typer.Option(help="math, mmlu, humaneval, code, or a file.", metavar="NAME|FILE")
     ] = "math",
     max_latency: Annotated[str | None, _most("time of the whole answer", "10s", "TIME")] = None,
-    max_energy: Annotated[str | None, _most("energy of the whole answer", "300J", "ENERGY")] = None,
+    max_energy: Annotated[str | None, _most("energy of the whole answer", "60J", "ENERGY")] = None,
     max_memory: Annotated[str | None, _most("memory", "6GB", "BYTES")] = None,
     model: Annotated[
         list[str] | None,
@@ -117,7 +117,7 @@ def plan(
 
     **Examples**
 
-    `roofline strategies --device phone --task math --max-latency 10s --max-energy 300J --max-memory
+    `roofline strategies --device phone --task math --max-latency 10s --max-energy 60J --max-memory
     6GB`
 
     `roofline strategies -d jetson-agx-orin-64gb --task humaneval --against energy -o plan`
@@ -166,7 +166,8 @@ def plan(
         print_kinetics(model or ["llama-3.2-1b"], profile, asked, weights or ["fp16"], how, as_json)
         return
     from arch_space.library import load_models
-    from roofline.strategies.folder import check_folder, write_plan
+    from roofline.outputs import check_folder
+    from roofline.strategies.folder import write_plan
     from roofline.strategies.forms import strategies as known
     from roofline.strategies.forms import strategy as named
     from roofline.strategies.plan import plan as search
@@ -190,7 +191,7 @@ def plan(
     if as_json:
         from roofline.strategies.account import to_dict
 
-        show.print_json(to_dict(found))
+        show.print_json(to_dict(found), show.UNITS)
         return
     print_plan(found, out)
 
@@ -312,7 +313,7 @@ def fit_curve(
     """
     from datetime import date
 
-    from roofline.cli.files import refuse_unwritable, write_whole
+    from roofline.outputs import check_file, write_text
     from roofline.strategies.curve_file import read_curve, to_yaml
     from roofline.strategies.fit import fit_difficulty
     from spec_files import SpecError
@@ -320,7 +321,7 @@ def fit_curve(
     if out is not None:
         if out.exists() and curve.exists() and out.samefile(curve):
             raise SpecError(f"-o {out} is what is read: a difficulty is written to its own file")
-        refuse_unwritable(out, force)
+        check_file(out, force)
     samples, accuracies, kinds = read_curve(curve)
     try:
         found = fit_difficulty(
@@ -330,7 +331,7 @@ def fit_curve(
     except SpecError as fault:
         raise SpecError(f"{curve}: {fault}") from None
     if out is not None:
-        write_whole(out, to_yaml(found))
+        write_text(out, to_yaml(found))
     if as_json:
         show.print_json(found.model_dump(mode="json"))
         return

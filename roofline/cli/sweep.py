@@ -91,7 +91,8 @@ def sweep(
         typer.Option(
             help="exact (every candidate), pruned (the same front, boxes of the space left out by "
             "proof), nsga2 or nsga3 (pymoo, and a walk along the front), or auto: exact where "
-            "that takes under a minute, else pruned for a minute.",
+            "that takes under 20 seconds, else pruned for a minute, or nsga2 for more than four "
+            "objectives.",
         ),
     ] = "auto",
     max_seconds: Annotated[
@@ -110,14 +111,7 @@ def sweep(
         ),
     ] = 100_000,
     seed: Annotated[int, typer.Option(help="Seed of nsga2 and nsga3.", min=0)] = 0,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="Search exactly on the machines of a Dask scheduler, or `local`: on a worker "
-            "process a core. Needs roofline[cluster].",
-            metavar="ADDRESS|local",
-        ),
-    ] = None,
+    scheduler: options.Scheduler = None,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -265,7 +259,7 @@ def _mix(context: typer.Context, names: str | None) -> Mix | None:
 
 
 def _limit_of(objective: str, text: str) -> float:
-    from roofline.search.sweep import DIMENSIONS
+    from roofline.search.objectives import DIMENSIONS
     from spec_files import SpecError, parse_quantity
 
     try:
@@ -297,16 +291,18 @@ def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) ->
             folder.withdraw()
             raise
     if as_json:
-        show.print_json({"front": str(folder.path / "front.csv"), **run.to_dict()})
+        found = {"front": str(folder.path / "front.csv"), **run.to_dict()}
+        show.print_json(found, show.RATIOS | {"loss": run.loss_unit})
         return
     _print(run, folder)
 
 
 def _print(run: SweepRun, folder: RunFolder) -> None:
     """Print the front in a few rows, what to train, and what a reader must know."""
+    from roofline.laws.law import format_loss
     from roofline.report.points import NATS, brief, percent
     from roofline.search.evolution import ALGORITHMS
-    from roofline.search.sweep import COLUMNS, DIMENSIONS
+    from roofline.search.objectives import COLUMNS, DIMENSIONS
 
     front, summary = run.front, run.summary
     rows = sorted(
@@ -336,7 +332,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
             [
                 f"{row} {marks.get(row, '')}",
                 *(
-                    f"{front.at[row, 'loss']:.4f}"
+                    format_loss(front.at[row, "loss"])
                     if name == "loss"
                     else show.quantity(front.at[row, COLUMNS[name]], DIMENSIONS[name])
                     for name in names

@@ -29,6 +29,16 @@ def validate(
         Path | None,
         typer.Option(help="Write every row with its predictions to this CSV.", metavar="FILE"),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            help="A profile of your own, by which its rows are predicted: those that name it or no "
+            "device, or all rows of a file of one device.",
+            metavar="NAME|FILE",
+        ),
+    ] = None,
     give: options.Given = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
     as_json: options.Json = False,
@@ -41,29 +51,34 @@ def validate(
 
     `roofline validate bench.json --set device_key=rtx4090 --set model=Llama-3.1-8B --json`
 
+    `roofline validate new.csv --device my-pi.yaml`
+
     An error is predicted over measured, less one. Rows that cannot be predicted, or that claim more
     than the data sheet allows, are left out of the errors with the reason.
     """
+    from hardware_specs import load_device
     from roofline.calibration import validation
-    from roofline.cli.files import refuse_unwritable, write_whole
     from roofline.efficiency.effects import shipped_effects
+    from roofline.outputs import check_file, write_text
     from spec_files import SpecError
 
     if out is not None:
         if out.resolve() == rows.resolve():
             raise SpecError("--out and the measurements are the same file")
-        refuse_unwritable(out, force)
+        check_file(out, force)
+    profile = None if device is None else load_device(device)
     found = validation.read_file(rows, options.given(give))
-    judged = validation.validate(found)
+    judged = validation.validate(found, device=profile)
     about = shipped_effects().about
     fitted = about.get("sha256") == found.sha256
     if out is not None:
-        write_whole(out, str(judged.predictions.to_csv(index=False, lineterminator="\n")))
+        write_text(out, str(judged.predictions.to_csv(index=False, lineterminator="\n")))
     if as_json:
         printed = {
             "file": str(rows),
             "rows": len(judged.predictions),
             "predicted": int((judged.predictions["basis"] != "").sum()),
+            "device": None if profile is None else profile.name,
             "fitted_to_these_rows": fitted,
             "calibration": about,
             "summary": _plain(judged.summary()),

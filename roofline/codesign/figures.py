@@ -10,16 +10,19 @@ import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from roofline.codesign.hardware import SAID
 from roofline.codesign.inverse import Answer
 from roofline.codesign.library import Found
 from roofline.codesign.margins import UNITS, margins
 from roofline.codesign.question import DIMENSIONS
-from roofline.report.figures import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE, write_title
-from roofline.report.figures import _name as annotate
-from roofline.report.labels import DPI, place_labels
+from roofline.drawing.labels import DPI, name_point, place_labels
+from roofline.drawing.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE
+from roofline.drawing.titles import write_title
+from roofline.report.points import SHORT, limits, percent
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
@@ -54,11 +57,13 @@ def contours_figure(answer: Answer, library: Sequence[Found] | None = None) -> F
                 zorder=6,
             )  # fmt: skip
         labels = _devices(left, answer, library)
-        labels.append(annotate(left, "template", (own.bandwidth, own.peak), INK))
+        labels.append(name_point(left, "template", (own.bandwidth, own.peak), INK))
+        template = name_point(right, "template", (own.bandwidth, own.peak), INK)
         write_title(figure, _title(answer))
         figure.legend(handles=_handles(answer, library), loc="outside lower left", ncols=4)
         figure.draw_without_rendering()
         place_labels(left, labels, drop=True)
+        place_labels(right, [template])
     return figure
 
 
@@ -90,7 +95,7 @@ def _losses(panel: Axes, answer: Answer) -> None:
     levels = np.arange(np.ceil(low / step) * step, high + step, step)
     if len(levels):
         lines = panel.contour(x, y, loss, levels=levels, colors=[FAINT], linewidths=0.8, zorder=2)
-        panel.clabel(lines, fontsize=6.5, colors=[GREY], fmt="%.2f", inline_spacing=2)
+        _label(panel, lines, "%.2f", GREY)
     best = answer.survey.tables["quickest"]
     if best.known.any() and best.value.min() < 1:
         across, up = plan.coarse
@@ -106,6 +111,27 @@ def _losses(panel: Axes, answer: Answer) -> None:
                 x, y, alone, levels=[0.5], colors=[GREEN], linewidths=1.6,
                 linestyles=[(0, (4, 2))], zorder=4,
             )  # fmt: skip
+
+
+def _label(panel: Axes, lines: Any, words: Any, colour: str) -> None:
+    """Write on contours, every other where they are many, what they are of: once, and apart."""
+    some = lines.levels[:: 2 if len(lines.levels) > 6 else 1]
+    found = panel.clabel(lines, some, fontsize=6.5, colors=[colour], fmt=words, inline=False)
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    frame, said = panel.get_window_extent(), set()
+    taken: list[Bbox] = []
+    # Where the labels of steep contours would stand in each other, those farther right are apart.
+    for text in sorted(found or (), key=lambda each: -each.get_position()[0]):
+        text.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
+        box = text.get_window_extent().padded(3)
+        inside = frame.contains(*box.min) and frame.contains(*box.max)
+        if text.get_text() in said or not inside or any(box.overlaps(other) for other in taken):
+            text.remove()
+        else:
+            said.add(text.get_text())
+            taken.append(box)
 
 
 def _none_here(panel: Axes, x: Array, y: Array, nothing: Array) -> None:
@@ -129,7 +155,7 @@ def _times(panel: Axes, answer: Answer) -> None:
         kind = DIMENSIONS[name]
     else:
         limit, kind = 1.0, ""
-        title = f"Least time, in limits, at a loss of {answer.loss:.3f} or less"
+        title = f"Least time at a loss of {answer.loss:.3f} or less, in multiples of its limit"
     panel.set_title(title, fontsize=9)
     if not best.known.any():
         return
@@ -137,13 +163,18 @@ def _times(panel: Axes, answer: Answer) -> None:
     low, high = np.nanmin(values), np.nanmax(values)
     ladder = np.ravel([[base * 10.0**e for base in (1, 2, 5)] for e in range(-9, 7)])
     levels = [level for level in np.sort(ladder) if low < level < high]
-    lines = panel.contour(x, y, values, levels=levels, colors=[BLUE], linewidths=0.9, zorder=2)
-    panel.clabel(
-        lines, fontsize=6.5, colors=[BLUE], inline_spacing=2,
-        fmt=lambda v: format_quantity(v, kind, digits=2) if kind else f"{v:g} x",
-    )  # fmt: skip
-    if low < limit < high:
-        panel.contour(x, y, values, levels=[limit], colors=[ORANGE], linewidths=1.8, zorder=3)
+
+    def say(value: float) -> str:
+        return format_quantity(value, kind, digits=2) if kind else f"{value:g} ×"
+
+    others = [level for level in levels if not np.isclose(level, limit)]
+    for at, paint, width in ((others, BLUE, 0.9), ([limit], ORANGE, 1.8)):
+        within = [level for level in at if low < level < high]
+        if within:
+            lines = panel.contour(
+                x, y, values, levels=within, colors=[paint], linewidths=width, zorder=2
+            )
+            _label(panel, lines, say, paint)
 
 
 _TITLES = {
@@ -174,7 +205,7 @@ def _devices(panel: Axes, answer: Answer, library: Sequence[Found] | None) -> li
             facecolors=INK if each.meets else "white", edgecolors=INK, lw=0.7,
         )  # fmt: skip
         if device.kind in _KINDS:
-            labels.append(annotate(panel, device.name, (x, figure.value), GREY, size=6))
+            labels.append(name_point(panel, device.name, (x, figure.value), GREY, size=6))
     return labels
 
 
@@ -204,10 +235,6 @@ def _handles(answer: Answer, library: Sequence[Found] | None) -> list[Any]:
 
 def _title(answer: Answer) -> str:
     question, template = answer.question, answer.template
-    limits = ", ".join(
-        f"{name} at most {format_quantity(limit, DIMENSIONS[name])}"
-        for name, limit in question.values().items()
-    )
     parts = [
         f"Losses by: {question.law.title}",
         f"space: {question.space.title or question.space.name}",
@@ -215,9 +242,9 @@ def _title(answer: Answer) -> str:
         f"basis: {answer.basis}",
         "devices by their nominal numbers, filled if their own estimate meets it",
     ]
-    return f"Hardware like {template.device.title} ({template.processor}); {limits}\n" + "; ".join(
-        parts
-    )
+    within = ", ".join(limits(question.values()))
+    head = f"Hardware like {template.device.title} ({template.processor}); {within}"
+    return f"{head}\n{'; '.join(parts)}"
 
 
 def lines_figure(answer: Answer) -> Figure:
@@ -239,6 +266,7 @@ def lines_figure(answer: Answer) -> Figure:
                 panel.plot(at, loss, color=BLUE, lw=1.0, marker="o", ms=3)
             else:
                 panel.set_xscale("log")
+                panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
                 panel.step(at, loss, where="post", color=BLUE, lw=1.2)
             panel.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
             panel.xaxis.set_minor_formatter(NullFormatter())
@@ -248,7 +276,7 @@ def lines_figure(answer: Answer) -> Figure:
             panel.set_title(SAID[axis][0].upper() + SAID[axis][1:], fontsize=9)
             panel.set_xlabel(unit)
             panel.grid(color=FAINT, alpha=0.35, lw=0.5)
-        panels[0].set_ylabel("Least loss within the limits (nats)")
+        panels[0].set_ylabel("Least loss within the limits (nats per token)")
         own = answer.template.device.title
         write_title(
             figure,
@@ -282,12 +310,13 @@ def devices_figure(library: Sequence[Found], title: str) -> Figure | None:
         panel.set_yticks(rows, [each.device for each in stated], fontsize=7.5)
         panel.set_xlabel("Stated power (W)")
         for row, each in zip(rows, stated, strict=True):
-            words = f"{each.watts:.4g} W, {each.excess:.0%} of {each.tight}"
+            limit = SHORT.get(each.tight, each.tight)
+            words = f"{each.watts:.4g} W; {percent(each.excess)} of its limit on {limit}"
             panel.annotate(
                 words, (each.watts, row), xytext=(4, 0), textcoords="offset points", va="center",
                 fontsize=7, color=GREY,
             )  # fmt: skip
-        panel.set_xlim(0, 1.25 * max(each.watts for each in stated))
+        panel.set_xlim(0, 1.4 * max(each.watts for each in stated))
         handles = [
             mpl.patches.Patch(fc=paint, label=f"power of the {scope.replace('-', ' ')}")
             for scope, paint in paints.items()
@@ -324,7 +353,7 @@ def fleet_figure(answer: FleetAnswer) -> Figure:
                 )  # fmt: skip
             at = (max(choice.shares[d] for d in inside), choice.loss)
             words = choice.name if choice.name not in devices else f"{choice.name}'s own"
-            labels.append(annotate(panel, words, at, INK, size=7))
+            labels.append(name_point(panel, words, at, INK, size=7))
         panel.axvline(1.0, color=ORANGE, lw=1.0, ls=(0, (4, 2)))
         panel.set(
             xscale="log", xlabel="Share of the tightest limit", ylabel="Loss (nats per token)"

@@ -8,10 +8,9 @@ Each device's own best stands beside both. Memory must fit on all.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from roofline.codesign.judge import Judge
 from roofline.codesign.question import DIMENSIONS, Fleet
 from roofline.efficiency.calibrated import say_basis
 from roofline.laws import out_of_range_reasons, predict
-from roofline.search.workers import cores, spread
+from roofline.search.cluster import spread_tasks
+from roofline.search.workers import cores
 from spec_files import SpecError, format_quantity
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from arch_space.architectures import Architectures
     from hardware_specs import Device
+    from roofline.search.cluster import Cluster
 
 Array = np.ndarray
 Progress = Callable[[int, int], None]
@@ -139,40 +140,28 @@ class FleetAnswer:
         return pd.DataFrame(rows)
 
 
-def answer_fleet(question: Fleet, progress: Progress | None = None) -> FleetAnswer:
+def answer_fleet(
+    question: Fleet, progress: Progress | None = None, cluster: Cluster | None = None
+) -> FleetAnswer:
     """Search a space for the architectures that serve a fleet, by one pass.
 
+    cluster: machines to do the work instead of the cores of this one; the answer is the same.
     Raises SpecError for a loss that no candidate reaches, and where nothing fits all devices.
     """
     space, many = question.space, len(question.devices)
     devices = [question.calibrated(each, None, question.runtime) for each in question.devices]
     limits = [question.limits_of(each) for each in devices]
-    weights = np.array(question.shares())
     names = [WORST, MEAN, *(device.name for device in devices)]
-
-    def ask(start: int) -> tuple[Best, Best, float, int]:
-        arch, index = space.candidates(start, start + _CHUNK)
-        if not len(index):
-            return Best.none(many + 2), Best.none(many + 2), np.inf, 0
-        said = predict(question.law, arch)
-        loss = np.where(np.isnan(said.loss), np.inf, np.broadcast_to(said.loss, (len(index),)))
-        if question.in_range_only:
-            loss = np.where(said.in_range, loss, np.inf)
-        each = [_shares(question, arch, *pair) for pair in zip(devices, limits, strict=True)]
-        fits = np.isfinite(each).all(axis=0)
-        worst = np.where(fits, np.maximum.reduce(each), np.inf)
-        mean = np.where(fits, weights @ np.where(fits, each, 0.0), np.inf)
-        best, nearest = Best.none(many + 2), Best.none(many + 2)
-        for place, share in enumerate((worst, mean, *each)):
-            allowed = np.isfinite(loss) if question.loss is None else loss <= question.loss
-            _offer(nearest, place, np.where(allowed, share, np.inf), index)
-            if question.loss is None:
-                _offer(best, place, np.where(share <= 1, loss, np.inf), index)
-            else:
-                _offer(best, place, np.where(allowed, share, np.inf), index)
-        return best, nearest, float(loss.min()), len(index)
-
-    best, nearest, least, looked_at = _pass(ask, space.size, many + 2, progress)
+    starts = range(0, space.size, _CHUNK)
+    best, nearest, least, looked_at = Best.none(many + 2), Best.none(many + 2), np.inf, 0
+    work = partial(_ask, question, devices, limits)
+    workers = max(1, min(cores(), len(starts)))
+    found = spread_tasks(work, ((start,) for start in starts), cluster, workers)
+    for done, (some, near, low, candidates) in enumerate(found, 1):
+        best, nearest = best.better(some), nearest.better(near)
+        least, looked_at = min(least, low), looked_at + candidates
+        if progress is not None:
+            progress(done, len(starts))
     if question.loss is not None and not least <= question.loss:
         raise SpecError(
             f"no candidate of {space.name} reaches a loss of {question.loss:.4f} by law "
@@ -187,36 +176,38 @@ def answer_fleet(question: Fleet, progress: Progress | None = None) -> FleetAnsw
     choices = {}
     if places:
         arch = space.at(best.index[places])
-        found = _choices(question, devices, limits, arch, best.index[places])
-        for place, choice in zip(places, found, strict=True):
+        described = _choices(question, devices, limits, arch, best.index[places])
+        for place, choice in zip(places, described, strict=True):
             choices[names[place]] = Choice(names[place], **choice)
     return FleetAnswer(question, choices, missing, looked_at)
 
 
-def _pass(
-    ask: Callable[[int], tuple[Best, Best, float, int]],
-    size: int,
-    places: int,
-    progress: Progress | None,
+def _ask(
+    question: Fleet, devices: list[Device], limits: list[dict[str, float]], start: int
 ) -> tuple[Best, Best, float, int]:
-    """Go through a space in chunks, spread over the cores."""
-    starts = range(0, size, _CHUNK)
-    best, nearest, least, looked_at = Best.none(places), Best.none(places), np.inf, 0
-    workers = max(1, min(cores(), len(starts)))
-    running: deque[Future[tuple[Best, Best, float, int]]] = deque()
-    waiting: Iterator[int] = iter(starts)
-    done = 0
-    with spread(ask, workers) as submit:
-        while True:
-            while len(running) < workers + 1 and (start := next(waiting, None)) is not None:
-                running.append(submit(start))
-            if not running:
-                return best, nearest, least, looked_at
-            some, near, low, many = running.popleft().result()
-            best, nearest = best.better(some), nearest.better(near)
-            least, looked_at, done = min(least, low), looked_at + many, done + 1
-            if progress is not None:
-                progress(done, len(starts))
+    """Return a chunk's best in each place, its nearest, its least loss, and how many it has."""
+    places = len(devices) + 2
+    arch, index = question.space.candidates(start, start + _CHUNK)
+    if not len(index):
+        return Best.none(places), Best.none(places), np.inf, 0
+    said = predict(question.law, arch)
+    loss = np.where(np.isnan(said.loss), np.inf, np.broadcast_to(said.loss, (len(index),)))
+    if question.in_range_only:
+        loss = np.where(said.in_range, loss, np.inf)
+    each = [_shares(question, arch, *pair) for pair in zip(devices, limits, strict=True)]
+    fits = np.isfinite(each).all(axis=0)
+    worst = np.where(fits, np.maximum.reduce(each), np.inf)
+    weights = np.array(question.shares())
+    mean = np.where(fits, weights @ np.where(fits, each, 0.0), np.inf)
+    best, nearest = Best.none(places), Best.none(places)
+    for place, share in enumerate((worst, mean, *each)):
+        allowed = np.isfinite(loss) if question.loss is None else loss <= question.loss
+        _offer(nearest, place, np.where(allowed, share, np.inf), index)
+        if question.loss is None:
+            _offer(best, place, np.where(share <= 1, loss, np.inf), index)
+        else:
+            _offer(best, place, np.where(allowed, share, np.inf), index)
+    return best, nearest, float(loss.min()), len(index)
 
 
 def _shares(

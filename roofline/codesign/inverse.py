@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from arch_space.spaces import Space
     from roofline.laws import Law
+    from roofline.search.cluster import Cluster
 
 Array = np.ndarray
 Progress = Callable[[int, int], None]
@@ -194,9 +195,12 @@ class Answer:
         return float(getattr(self.template.hardware, axis))
 
 
-def answer(question: Inverse, progress: Progress | None = None) -> Answer:
+def answer(
+    question: Inverse, progress: Progress | None = None, cluster: Cluster | None = None
+) -> Answer:
     """Answer an inverse question by one pass over its space.
 
+    cluster: machines to do the work instead of the cores of this one; the answer is the same.
     Raises SpecError for a loss below the least of the space, a template whose peak is not known,
     and a limit on energy where the template's power is not known.
     """
@@ -230,7 +234,7 @@ def answer(question: Inverse, progress: Progress | None = None) -> Answer:
             f"{question.law.name!r}; nearest is {least:.4f}"
         )
     plan = _plan(question, template, limits, loss)
-    found = survey_space(plan, question.space, progress=progress)
+    found = survey_space(plan, question.space, cluster=cluster, progress=progress)
     alone = None if model is None else survey_model(plan, model)
     return Answer(question, plan, found, loss, model, alone, tuple(notes))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roofline.codesign.factored import Factored, factor
+from roofline.codesign.sides import TwoSided, both_sides
 from roofline.search.many import How, combine
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ Number = Array | float
 class Judge:
     """N candidates under a mix of workloads, and the limits on what it costs.
 
-    factored: one a workload; shares: of the requests; how: the mean of the mix, or its worst.
-    limits: of ttft, tpot, latency (s) and energy (J).
+    sides: what they cost, one a workload; shares: of the requests; how: the mean of the mix, or its
+    worst. limits: of ttft, tpot, latency (s) and energy (J).
     """
 
-    factored: tuple[Factored, ...]
+    sides: tuple[TwoSided, ...]
     shares: tuple[float, ...]
     how: How
     limits: Mapping[str, float]
@@ -49,23 +49,23 @@ class Judge:
         timed = {name: limit for name, limit in limits.items() if name != "memory"}
         workloads = [part.workload() for part in mix.workloads]
         return cls(
-            tuple(factor(arch, device, each, processor, ideal) for each in workloads),
+            tuple(both_sides(arch, device, each, processor, ideal) for each in workloads),
             mix.shares,
             how,
             timed,
         )
 
     def __len__(self) -> int:
-        return len(self.factored[0])
+        return len(self.sides[0])
 
     def __getitem__(self, rows: Any) -> Judge:
         """Return some of the candidates."""
-        return replace(self, factored=tuple(each[rows] for each in self.factored))
+        return replace(self, sides=tuple(each[rows] for each in self.sides))
 
     @property
     def memory(self) -> Array:
         """Bytes of the workload that needs most, (N,)."""
-        return np.asarray(np.maximum.reduce([each.memory for each in self.factored]))
+        return np.asarray(np.maximum.reduce([each.memory for each in self.sides]))
 
     def costs(
         self, names: Sequence[str], bandwidth: Number, peak: Number, power: Number = 1.0
@@ -74,7 +74,7 @@ class Judge:
 
         bandwidth, peak, power: multiples of the base device's.
         """
-        each = [one.costs(names, bandwidth, peak, power) for one in self.factored]
+        each = [one.costs(names, bandwidth, peak, power) for one in self.sides]
         return {name: combine([one[name] for one in each], self.shares, self.how) for name in names}
 
     def excess(self, bandwidth: Number, peak: Number, power: Number = 1.0) -> Array:

@@ -17,14 +17,15 @@ import numpy as np
 
 from hardware_specs import load_device
 from hardware_specs.library import shipped_devices
-from roofline.codesign.factored import factor
 from roofline.codesign.judge import Judge
+from roofline.codesign.sides import both_sides
 from roofline.codesign.survey import FAR
 from roofline.efficiency.calibrated import calibrated, say_basis
 from roofline.engine import estimate
 from roofline.laws import predict
+from roofline.search.cluster import spread_tasks
 from roofline.search.many import combine
-from roofline.search.workers import cores, spread
+from roofline.search.workers import cores
 from spec_files import SpecError, format_quantity
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from hardware_specs.device import Processor
     from roofline.codesign.question import Common
     from roofline.mixes import Mix
+    from roofline.search.cluster import Cluster
 
 Array = np.ndarray
 Progress = Callable[[int, int], None]
@@ -140,20 +142,22 @@ def survey_library(
     devices: Sequence[str] | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
+    cluster: Cluster | None = None,
 ) -> list[Found]:
     """Return what each shipped device makes of a question, by stated power, the rest behind.
 
-    Every device by its default processor, under the runtime that is best known there.
+    Every device by its default processor, under the runtime that is best known there. cluster:
+    machines to do the work instead of the cores of this one.
     """
     pool = gather(question, target)
     names = shipped_devices() if devices is None else list(devices)
     look = partial(_look, question, pool)
     found = []
-    with spread(look, max(1, min(workers or cores(), len(names)))) as submit:
-        for done, future in enumerate([submit(name) for name in names], 1):
-            found.append(future.result())
-            if progress is not None:
-                progress(done, len(names))
+    workers = max(1, min(workers or cores(), len(names)))
+    for each in spread_tasks(look, ((name,) for name in names), cluster, workers):
+        found.append(each)
+        if progress is not None:
+            progress(len(found), len(names))
     return sorted(found, key=_order)
 
 
@@ -303,7 +307,7 @@ def _counter(reference: Device) -> Device:
 
 def _launches(arch: Architectures, counter: Device, mix: Mix) -> Array:
     """Kernels that a prefill and a decode step start under each workload, (2, W, N)."""
-    each = [factor(arch, counter, part.workload()) for part in mix.workloads]
+    each = [both_sides(arch, counter, part.workload()) for part in mix.workloads]
     return np.stack([[e.prefill_rest for e in each], [e.decode_rest / e.generate for e in each]])
 
 

@@ -6,10 +6,9 @@ is all that one chunk tells the next, so memory is that of a chunk and of the ta
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +18,15 @@ from roofline.codesign.hardware import Template, moved
 from roofline.codesign.judge import Judge
 from roofline.codesign.tiles import lowest, quickest
 from roofline.laws import predict
-from roofline.search.workers import cores, spread
+from roofline.search.cluster import spread_tasks
+from roofline.search.workers import cores
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
     from arch_space.spaces import Space
     from roofline.laws import Law
     from roofline.mixes import Mix
+    from roofline.search.cluster import Cluster
     from roofline.search.many import How
 
 Array = np.ndarray
@@ -133,35 +134,32 @@ def survey_space(
     *,
     chunk: int = CHUNK,
     workers: int | None = None,
+    cluster: Cluster | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Survey:
-    """Ask a plan of every candidate of a space."""
+    """Ask a plan of every candidate of a space.
 
-    def ask(start: int, known: Tables) -> tuple[Tables, int]:
-        arch, index = space.candidates(start, start + chunk)
-        if not len(index):
-            return {}, 0
-        return ask_all(plan, arch, index, known), len(index)
-
+    cluster: machines to do the work instead of the cores of this one; the tables are the same.
+    """
     starts = _scattered(range(0, space.size, chunk))
     workers = max(1, min(workers or cores(), len(starts)))
     tables, looked_at = plan.nothing(), 0
-    running: deque[Future[tuple[Tables, int]]] = deque()
-    waiting: Iterator[int] = iter(starts)
-    done = 0
-    with spread(ask, workers) as submit:
-        while True:
-            while len(running) < workers + 1 and (start := next(waiting, None)) is not None:
-                running.append(submit(start, tables))
-            if not running:
-                break
-            found, many = running.popleft().result()
-            tables |= {name: tables[name].better(best) for name, best in found.items()}
-            looked_at += many
-            done += 1
-            if progress is not None:
-                progress(done, len(starts))
+    asked = ((start, tables) for start in starts)  # the tables as they are when a chunk is begun
+    found = spread_tasks(partial(_ask, plan, space, chunk), asked, cluster, workers)
+    for done, (better, many) in enumerate(found, 1):
+        tables |= {name: tables[name].better(best) for name, best in better.items()}
+        looked_at += many
+        if progress is not None:
+            progress(done, len(starts))
     return Survey(plan, tables, looked_at)
+
+
+def _ask(plan: Plan, space: Space, chunk: int, start: int, known: Tables) -> tuple[Tables, int]:
+    """Return the tables with a chunk taken in, and how many candidates it has."""
+    arch, index = space.candidates(start, start + chunk)
+    if not len(index):
+        return {}, 0
+    return ask_all(plan, arch, index, known), len(index)
 
 
 def survey_model(plan: Plan, arch: Architectures) -> Survey:
@@ -252,7 +250,7 @@ def _needs(plan: Plan, found: Tables, judge: Judge, index: Array, fits: Array, h
         table = found[f"need_{name}"]
         least = least_factor(judge[fits], name, float(table.value[0]))
         if least is not None:
-            table.offer(0, least[0], int(index[fits][least[1]]))
+            table.offer(0, least[0], int(index[fits][least[1]].min()))
     own = plan.template.device.memory.dram
     allowed = (here <= 1) & (judge.memory <= plan.limits.get("memory", np.inf))
     need = np.where(allowed, judge.memory / own.usable_bytes, np.inf)
@@ -268,20 +266,21 @@ def _offer_least(table: Best, value: Array, index: Array) -> None:
         table.offer(0, float(value[row]), int(index[row]))
 
 
-def least_factor(judge: Judge, need: str, most: float = np.inf) -> tuple[float, int] | None:
-    """Return the least multiple of the template at which a candidate keeps its limits, and its row.
+def least_factor(judge: Judge, need: str, most: float = np.inf) -> tuple[float, Array] | None:
+    """Return the least multiple of the template at which candidates keep their limits, and which.
 
     need: one of NEEDS. most: a multiple that is known to do. None where none does with less.
-    The multiple is within a billionth of the least.
+    The multiple is within a billionth of the least, and on one grid whatever the candidates, so
+    that the least of several sets is that of all together.
     """
     bandwidth, peak = NEEDS[need]
     rows = np.arange(len(judge))
-    high, low = min(most / _CLOSE, _SPAN), 1.0 / _SPAN
+    high, low = _SPAN, 1.0 / _SPAN
 
     def kept(factor: float) -> Array:
         return judge.excess(bandwidth(factor), peak(factor)) <= 1
 
-    mask = kept(high)
+    mask = kept(min(most * (1 - (_CLOSE - 1) / 4), _SPAN))
     if not mask.any():
         return None
     rows, judge = rows[mask], judge[mask]
@@ -292,7 +291,7 @@ def least_factor(judge: Judge, need: str, most: float = np.inf) -> tuple[float, 
             high, rows, judge = middle, rows[mask], judge[mask]
         else:
             low = middle
-    return high, int(rows[0])
+    return high, rows
 
 
 def _on_chip(

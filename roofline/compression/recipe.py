@@ -38,7 +38,9 @@ class Optimiser(Spec):
     """
 
     name: Literal["adam", "muon"]
+    """Which of the two."""
     decay: float = Field(default=1.0, gt=0)
+    """Factor on the nats that quantisation adds; 1 leaves them as published."""
     batch: float = BATCH
     """Tokens of a step of training."""
 
@@ -59,8 +61,11 @@ class Recipe(Spec):
     """Steps in the order in which they are carried out; none at all leaves the model as it is."""
 
     name: str = ""
+    """What tables call it."""
     steps: tuple[SerializeAsAny[Step], ...] = ()
+    """Words such as `gptq:4:g128`, or mappings of a step's name to its fields."""
     optimiser: Optimiser | None = None
+    """What trains; Adam where a step trains and none is named."""
 
     @model_validator(mode="before")
     @classmethod

@@ -158,10 +158,11 @@ def experiment_figure(result: Result) -> Figure:
     import matplotlib.style
     from matplotlib.figure import Figure
 
-    from roofline.report.figures import BLUE, ORANGE, STYLE
+    from roofline.drawing.style import BLUE, FAINT, ORANGE, STYLE
+    from roofline.drawing.titles import write_title
 
     with matplotlib.style.context(["default", STYLE]):
-        figure = Figure(figsize=(6.8, 3.4), layout="constrained")
+        figure = Figure(figsize=(7.0, 4.0), layout="constrained")
         panels = figure.subplots(1, len(GROUPS), sharey=True)
         narrow = [(b, bits) for b, bits in enumerate(BITS) if bits < 8]
         for g, (group, axes) in enumerate(zip(GROUPS, panels, strict=True)):
@@ -177,10 +178,16 @@ def experiment_figure(result: Result) -> Figure:
                         label=optimiser.capitalize() if x == 0 else None,
                     )  # fmt: skip
             axes.set_xticks(range(len(narrow)), [f"{bits} bits" for _, bits in narrow])
-            axes.set_title(f"A scale a group of {group}" if group else "A scale a row")
+            axes.set_title(f"One scale for {group} weights" if group else "One scale for a row")
             axes.set_yscale("log")
-        panels[0].set_ylabel("loss given up, nats a character")
-        panels[0].legend(loc="upper left", title="bars: two standard errors")
+            axes.grid(axis="y", color=FAINT, alpha=0.35, lw=0.5)
+        panels[0].set_ylabel("Loss given up (nats per character)")
+        panels[0].legend(loc="upper left")
+        write_title(
+            figure,
+            "What rounding the weights takes of a network trained by Adam and by Muon\n"
+            f"A point a seed, {result.given_up.shape[1]} seeds; bars: mean and two standard errors",
+        )
     return figure
 
 
@@ -188,12 +195,14 @@ def holdout_figure() -> Figure:
     """Draw measured against predicted loss changes of 30B, 65B and 70B."""
     import matplotlib.style
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
-    from roofline.report.figures import BLUE, FAINT, GREEN, GREY, ORANGE, STYLE
+    from roofline.drawing.style import BLUE, FAINT, GREEN, GREY, ORANGE, STYLE
+    from roofline.drawing.titles import write_title
 
     colours = {"gptq": BLUE, "rtn": ORANGE, "awq": GREEN, "omniquant": GREY}
     with matplotlib.style.context(["default", STYLE]):
-        figure = Figure(figsize=(4.6, 4.0), layout="constrained")
+        figure = Figure(figsize=(5.6, 5.2), layout="constrained")
         axes = figure.add_subplot()
         ends = np.array([0.012, 1.7])
         axes.fill_between(ends, ends / 1.5, ends * 1.5, color=FAINT, alpha=0.4, linewidth=0)
@@ -208,9 +217,19 @@ def holdout_figure() -> Figure:
         axes.set_yscale("log")
         axes.set_xlim(*ends)
         axes.set_ylim(*ends)
-        axes.set_xlabel("measured, nats")
-        axes.set_ylabel("predicted from 7B and 13B, nats")
-        axes.set_title("30B, 65B and 70B at 3 and 4 bits; band: a factor of 1.5")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
+        axes.set_aspect("equal")
+        axes.grid(color=FAINT, alpha=0.35, lw=0.5)
+        axes.set_xlabel("Measured loss added (nats per token)")
+        axes.set_ylabel("Predicted from 7B and 13B (nats per token)")
+        write_title(
+            figure,
+            "Loss that 3 and 4 bits add to 30B, 65B and 70B\nBand: a factor of 1.5; fitted to "
+            "7B and 13B alone",
+        )
         axes.legend(loc="upper left")
     return figure
 
@@ -263,9 +282,9 @@ def write(result: Result, folder: Path) -> list[str]:
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
     example = phone()
-    front_figure(example).savefig(folder / "recipes.png", dpi=200)
-    experiment_figure(result).savefig(folder / "experiment.png", dpi=200)
-    holdout_figure().savefig(folder / "larger_models.png", dpi=200)
+    front_figure(example, "a phone (sd8elite)").savefig(folder / "recipes.png", dpi=150)
+    experiment_figure(result).savefig(folder / "experiment.png", dpi=150)
+    holdout_figure().savefig(folder / "larger_models.png", dpi=150)
     (folder / "README.md").write_text(_readme(result, frames, beside, example))
     drawn = ("experiment.png", "larger_models.png", "recipes.png")
     return [*(f"{name}.csv" for name in frames), *drawn, "README.md"]

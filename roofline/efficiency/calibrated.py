@@ -14,6 +14,7 @@ import numpy as np
 from arch_space.formats import STORAGES
 from hardware_specs.library import shipped_classes
 from roofline.efficiency import form
+from roofline.efficiency.basis import basis_of, interval, part_of, rows_behind, stated_power
 from roofline.efficiency.effects import Effects, shipped_effects
 from roofline.efficiency.form import FORM
 from roofline.runtimes import RUNTIMES, runtime
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from hardware_specs import Device, Processor
 
 __all__ = ["calibrated", "default_runtime", "runtimes_of", "say_basis"]
-
-WIDE = (0.25, 4.0)
-"""Of measured over predicted, where nothing is known of how far they lie apart."""
 
 FEW = 5
 """Rows of a device that make its runtime the usual one; fewer were somebody's trial."""
@@ -170,7 +168,8 @@ def _filled(
 
     power_scope = effects.about.get("power_scope", {}).get(device.kind, "module")
     settings = _settings(device, unit, chosen, options, era) | {
-        "scope": [power_scope] * len(STORAGES)
+        "scope": [power_scope] * len(STORAGES),
+        "part": [part_of(power_scope)] * len(STORAGES),
     }
     values = {name: form.value(effects.eta(name, settings)) for name, form in FORM.items()}
     said: dict[str, Any] = {"basis": "fitted", "source": _SOURCE}
@@ -214,7 +213,8 @@ def _filled(
         "calibration": _calibration(device, unit, chosen, settings, effects),
     }
     watts = _power(settings, effects)
-    if watts is not None and unit.active_power is None and not _states_power(device, effects):
+    stated = stated_power(device, effects.values.get("power", {}))
+    if watts is not None and unit.active_power is None and stated is None:
         found["active_power"] = Power.model_validate(
             {"value": f"{watts:.4g} W", "scope": power_scope, **said}
         )
@@ -251,18 +251,6 @@ def _power(settings: Mapping[str, list[str]], effects: Effects) -> float | None:
     return float(np.exp(total))
 
 
-def _states_power(device: Device, effects: Effects) -> bool:
-    """Whether the profile says what the busy device draws, better than rows of others would.
-
-    A nominal figure is a limit; one that was measured, or is that of near kin, is taken at its
-    word, unless rows of the device itself tell.
-    """
-    measured = effects.values.get("power", {}).get(("device", "runtime"), {})
-    own = any(key.split("|")[0] == device.name for key in measured)
-    active = device.power.active
-    return active is not None and active.basis != "nominal" and not own
-
-
 def _calibration(
     device: Device,
     unit: Processor,
@@ -270,37 +258,20 @@ def _calibration(
     settings: Mapping[str, list[str]],
     effects: Effects,
 ) -> Any:
-    from hardware_specs.device import Calibration
+    from hardware_specs.device import Calibration, Interval
 
-    rows = effects.runtimes.get(f"{device.name}|{unit.type}|{chosen}", 0)
-    if rows > 0 and effects.rows.get(f"{device.name}|{unit.type}", 0) > 0:
-        basis = "device"
-    else:
-        basis = "class" if _class_has_rows(device, unit, effects) else "roofline"
+    basis = basis_of(device, unit, chosen, effects)
     return Calibration(
         runtime=chosen,
-        basis=basis,  # type: ignore[arg-type]
-        rows=rows,
+        basis=basis,
+        rows=rows_behind(device, unit, chosen, effects),
         not_fitted=tuple(_not_fitted(settings, effects)),
         **{
-            metric: _interval(effects, metric, basis, device.kind)
+            metric: Interval(low=low, high=high)
             for metric in ("prefill", "decode", "energy")
+            for low, high in [interval(effects, metric, basis, device.kind)]
         },
     )
-
-
-def _class_has_rows(device: Device, unit: Processor, effects: Effects) -> bool:
-    classes = shipped_classes()
-    for key, rows in effects.rows.items():
-        name, kind = key.split("|")
-        if rows <= 0 or kind != unit.type:
-            continue
-        if name == device.name:
-            return True
-        where, families = classes.get(name, ("", {}))
-        if where == device.kind or families.get(kind) == unit.family:
-            return True
-    return False
 
 
 def _not_fitted(settings: Mapping[str, list[str]], effects: Effects) -> Iterable[str]:
@@ -314,14 +285,6 @@ def _not_fitted(settings: Mapping[str, list[str]], effects: Effects) -> Iterable
         )
         if not any(key in effects.values[name][level] for level, key in own):
             yield name
-
-
-def _interval(effects: Effects, metric: str, basis: str, kind: str) -> Any:
-    from hardware_specs.device import Interval
-
-    kinds = effects.intervals.get(metric, {}).get(basis, {})
-    low, high = kinds.get(kind) or kinds.get("") or WIDE
-    return Interval(low=min(low, 1.0), high=max(high, 1.0))
 
 
 def say_basis(unit: Processor, ideal: bool = False) -> str:

@@ -14,7 +14,7 @@ from roofline.export.refit import Drawn, Refit, refit
 from roofline.fitting import Runs, read_runs
 from roofline.laws import Law, load_law, penalty
 from roofline.search.fronts import non_dominated
-from roofline.search.sweep import COLUMNS
+from roofline.search.objectives import COLUMNS
 from roofline.search.uncertainty import distance, on_front
 from spec_files import Spec, SpecError, did_you_mean, read_spec
 

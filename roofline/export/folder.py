@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roofline.export.text import plan_text
 from roofline.fitting.law_file import to_yaml
-from spec_files import SpecError
+from roofline.outputs import whole_folder, write_text
 
 if TYPE_CHECKING:
     from roofline.export.front import Front
@@ -18,16 +16,6 @@ if TYPE_CHECKING:
     from roofline.laws import Law
 
 LADDER = "ladder.csv"
-
-
-def refuse_filled(folder: Path) -> None:
-    """Raise SpecError where a folder holds something, or cannot be made."""
-    if folder.exists() and not folder.is_dir():
-        raise SpecError(f"--out: {folder} is a file; name a folder")
-    if folder.exists() and any(folder.iterdir()):
-        raise SpecError(f"--out: {folder} is not empty, and nothing is overwritten; name another")
-    if not folder.resolve().parent.is_dir():
-        raise SpecError(f"--out: {folder.parent}: no such folder")
 
 
 def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, front: Front) -> None:
@@ -39,8 +27,6 @@ def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, fro
     """
     import yaml
 
-    refuse_filled(folder)
-    whole = folder.resolve()
     texts = dict(files)
     texts["plan.md"] = plan_text(plan)
     data = plan.model_dump(mode="json", exclude_none=True)
@@ -49,22 +35,11 @@ def write_plan(folder: Path, plan: Plan, files: Mapping[str, str], law: Law, fro
     texts[plan.front] = front.table.to_csv(index=False)
     if plan.ladder:
         texts[LADDER] = ladder_text(plan)
-    draft = None
-    try:
-        draft = Path(tempfile.mkdtemp(dir=whole.parent, prefix=f".{whole.name[:40]}."))
-        draft.chmod(0o755)
+    with whole_folder(folder) as draft:
         for name, text in texts.items():
             file = draft / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        draft.rename(whole)
-    except OSError as refused:
-        raise SpecError(f"--out: cannot write {folder}: {refused.strerror}") from None
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)
+            write_text(file, text)
 
 
 def ladder_text(plan: Plan) -> str:

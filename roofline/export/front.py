@@ -12,7 +12,8 @@ import numpy as np
 from arch_space.architectures import WORDS, Architectures, columns, defaults
 from arch_space.tensors import parameter_count
 from roofline.laws.formula import Formula
-from roofline.search.sweep import COLUMNS, DIMENSIONS, Sweep
+from roofline.search.objectives import COLUMNS, DIMENSIONS
+from roofline.search.sweep import Sweep
 from spec_files import SpecError, did_you_mean, format_quantity, parse_quantity, read_json
 
 if TYPE_CHECKING:

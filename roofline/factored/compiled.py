@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from roofline.factored import beaten
+from roofline.outputs import write_text
 
 _HEAD = "import numba\nimport numpy as np\n\nINFINITY = np.inf\n"
 _ENTRY = "@numba.njit(nogil=True, error_model='numpy', cache=CACHE)\n"
@@ -52,10 +52,7 @@ def _kept(text: str) -> Callable[..., Any] | None:
     try:
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=folder, suffix=".draft")
-            with os.fdopen(handle, "w", encoding="utf-8") as out:
-                out.write(text)
-            os.replace(draft, file)
+            write_text(file, text)
     except OSError:
         return None
     spec = spec_from_file_location(name, file)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ import numpy as np
 from roofline.fitting.fit import Fit
 from roofline.fitting.holdout import HeldOut
 from roofline.laws.variables import VARIABLES
-from spec_files import SpecError
+from roofline.outputs import whole_folder, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,32 +125,38 @@ def residual_figure(fit: Fit, held: HeldOut | None = None, title: str = "") -> F
 
     held: rows that a fit on the others predicted, drawn beside those that were fitted.
     """
+    import matplotlib as mpl
+    import matplotlib.style
     from matplotlib.figure import Figure
+
+    from roofline.drawing.style import BLUE, FAINT, GREY, ORANGE, STYLE
+    from roofline.drawing.titles import write_title
 
     rest = held.fit if held is not None and held.fit is not None else fit
     shown = [name for name in ("parameters", "tokens") if rest.runs.column_of(name) is not None]
     shown += [name for name in rest.law.variables if name not in shown]
-    figure = Figure(figsize=(11, 3.6), layout="constrained", dpi=150)
-    axes = figure.subplots(1, len(shown[:2]) + 1, sharey=True, squeeze=False)[0]
+    shown = [*shown[:2], "predicted"]
     fitted = 100 * np.expm1(rest.residuals)
-    sets = [("fitted", rest.runs, fitted, "#1f5a91", "o")]
+    sets = [("Fitted", rest.runs, fitted, BLUE, "o")]
     if held is not None and held.fit is not None:
-        sets.append(("held out", held.runs, 100 * held.errors, "#c4481f", "D"))
-    for axis, name in zip(axes, [*shown[:2], "predicted"], strict=True):
-        for label, runs, errors, colour, mark in sets:
-            across = rest.predict(runs) if name == "predicted" else runs.numbers(name)
-            axis.plot(across, errors, mark, ms=4, alpha=0.6, mew=0, color=colour, label=label)
-            if name != "predicted" and across.min() > 0 and across.max() > 3 * across.min():
-                _logarithmic(axis, across.max() / across.min())
-        axis.axhline(0, color="0.4", lw=0.8, zorder=0)
-        axis.set_xlabel("predicted loss" if name == "predicted" else VARIABLES[name].title)
-        axis.grid(color="0.92", lw=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("predicted over measured loss, %")
-    if len(sets) > 1:
-        axes[-1].legend(frameon=False)
-    words = f"{title or fit.law.form}: {rest.runs.describe()}"
-    figure.suptitle(words, fontsize=9, x=0.01, ha="left")
+        sets.append(("Held out", held.runs, 100 * held.errors, ORANGE, "D"))
+    with mpl.style.context(["default", STYLE]):
+        figure = Figure(figsize=(10, 4.0), layout="constrained", dpi=150)
+        axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axis, name in zip(axes, shown, strict=True):
+            for label, runs, errors, colour, mark in sets:
+                across = rest.predict(runs) if name == "predicted" else runs.numbers(name)
+                axis.plot(across, errors, mark, ms=4, alpha=0.6, mew=0, color=colour, label=label)
+                if name != "predicted" and across.min() > 0 and across.max() > 3 * across.min():
+                    _logarithmic(axis, across.max() / across.min())
+            axis.axhline(0, color=GREY, lw=0.8, zorder=0)
+            words = "predicted loss" if name == "predicted" else VARIABLES[name].title
+            axis.set_xlabel(words[:1].upper() + words[1:])
+            axis.grid(color=FAINT, alpha=0.35, lw=0.5)
+        axes[0].set_ylabel("Predicted over measured loss (%)")
+        if len(sets) > 1:
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+        write_title(figure, f"Residuals of {title or fit.law.form}\n{rest.runs.describe()}")
     return figure
 
 
@@ -161,28 +165,12 @@ def write_report(folder: Path, fit: Fit, held: Sequence[HeldOut] = (), title: st
 
     Raises SpecError for a folder that holds something already.
     """
-    refuse_filled(folder)
-    draft = Path(tempfile.mkdtemp(dir=folder.resolve().parent, prefix=f".{folder.name[:40]}."))
-    try:
-        (draft / "report.md").write_text(markdown(fit, held, title), encoding="utf-8")
+    with whole_folder(folder, "--report") as draft:
+        write_text(draft / "report.md", markdown(fit, held, title))
         residual_figure(fit, held[0] if held else None, title).savefig(draft / "residuals.png")
-        text = json.dumps(as_dict(fit, held), indent=2)
-        (draft / "fit.json").write_text(text + "\n", encoding="utf-8")
+        write_text(draft / "fit.json", json.dumps(as_dict(fit, held), indent=2) + "\n")
         table = fit.runs.table.assign(predicted=fit.predict(fit.runs), residual=fit.residuals)
         table.to_csv(draft / "residuals.csv", index=False)
-        draft.chmod(0o755)
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-
-
-def refuse_filled(folder: Path) -> None:
-    """Refuse a folder that holds something, or that cannot be made."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SpecError(f"{folder}: exists and is not an empty folder")
-    if not folder.resolve().parent.is_dir():
-        raise SpecError(f"{folder.parent}: no such folder")
 
 
 def _logarithmic(axis: Axes, span: float) -> None:
@@ -190,7 +178,7 @@ def _logarithmic(axis: Axes, span: float) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if span < 300 else (1.0,), numticks=12))
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if span < 100 else (1.0,), numticks=12))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
     axis.xaxis.set_minor_formatter(NullFormatter())
 

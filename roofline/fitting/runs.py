@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,11 @@ class Runs:
                 raise SpecError(f"{name!r} is not a variable of laws{did_you_mean(name, known)}")
             if column not in self.table.columns:
                 raise self._no(column)
+        for one, other in combinations(self.columns, 2):
+            if self.columns[one] == self.columns[other]:
+                raise SpecError(
+                    f"--column: {self.columns[one]!r} is said to be both {one} and {other}"
+                )
 
     def __len__(self) -> int:
         return len(self.table)

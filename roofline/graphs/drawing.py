@@ -39,9 +39,11 @@ def text_drawing(graphs: Graphs, pool: Pool, row: int = 0) -> str:
 def picture(graphs: Graphs, pool: Pool, title: str, row: int = 0) -> Figure:
     """Draw one graph, its levels from left to right, its models by colour."""
     import matplotlib as mpl
+    import matplotlib.style
     from matplotlib.figure import Figure
 
-    from roofline.report.figures import STYLE, write_title
+    from roofline.drawing.style import STYLE
+    from roofline.drawing.titles import write_title
 
     order = nodes_of(graphs, row)
     levels = graphs.levels()[row]

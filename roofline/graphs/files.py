@@ -24,15 +24,20 @@ class Node(Spec):
     """One node: its name, its role, its model."""
 
     name: Name
+    """What edges call it."""
     role: Literal["assistant", "fuser", "sink"] = "assistant"
+    """An assistant answers, a fuser revises what it reads, the sink decides."""
     model: str
+    """Of the pool, by name."""
 
 
 class GraphFile(Spec):
     """A graph. Exactly one node is the sink; an edge names who writes and who reads."""
 
     nodes: tuple[Node, ...] = Field(min_length=2, max_length=MOST_NODES)
+    """Exactly one is the sink."""
     edges: tuple[tuple[Name, Name], ...] = Field(min_length=1)
+    """Pairs of names: who writes, who reads."""
     about: dict[str, Any] | None = None
     """What was found out about it; not read."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roofline.outputs import check_folder, write_text
 from spec_files import SpecError, read_json
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ SETTINGS, HISTORY, ANSWER, PICTURE = "search.json", "history.csv", "graph.json",
 
 def new_folder(path: Path, settings: dict[str, Any]) -> None:
     """Make an empty folder with a search's settings; SpecError where there is something already."""
+    check_folder(path, f"name another, or say --resume {path}")
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            what = "is not empty, and nothing is overwritten" if path.is_dir() else "is a file"
-            raise SpecError(f"--out: {path} {what}; name another, or say --resume {path}")
         path.mkdir(parents=True, exist_ok=True)
         _write(path / SETTINGS, settings)
     except OSError as refused:
@@ -49,7 +47,4 @@ def write_answer(path: Path, best: Found, runner_up: Found | None, pool: Pool, t
 
 
 def _write(file: Path, data: dict[str, Any]) -> None:
-    """Write a file whole or not at all."""
-    draft = file.with_name(f".{file.name}.part")
-    draft.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, file)
+    write_text(file, json.dumps(data, indent=2) + "\n")

@@ -29,9 +29,13 @@ class Model(Spec):
     """One model, as the published cost model and the engine see it."""
 
     title: str = ""
+    """In words."""
     parameters: float = Field(gt=0, le=1e15)
+    """All of them, as a number."""
     layers: int = Field(ge=1, le=10_000)
+    """Depth, for the published cost of attention."""
     width: int = Field(ge=1, le=10_000_000)
+    """Hidden size, for the same."""
     architecture: str | None = None
     """A shipped model, a model YAML or a config.json; needed to price it on a device."""
 
@@ -40,9 +44,13 @@ class Models(Spec):
     """The models that pools are chosen from, and which of them is the sink of every graph."""
 
     source: str
+    """Where the models were published."""
     date: Date
+    """Of the source."""
     sink: str
+    """The model that decides in every graph, by name."""
     models: dict[Annotated[str, Field(pattern=_NAME)], Model] = Field(min_length=1)
+    """By the name that pools and graphs call it."""
 
     @model_validator(mode="after")
     def _has_its_sink(self) -> Self:
@@ -56,20 +64,28 @@ class Scored(Spec):
     """A measured graph of which only the models are known: how often each, and its accuracy."""
 
     models: dict[str, Annotated[int, Field(ge=1, le=64)]] = Field(min_length=1)
+    """How often each stands in the graph, by name."""
     accuracy: Accuracy
+    """Measured, as a share of one."""
 
 
 class Task(Spec):
     """A task: mean lengths of its prompt and answer in tokens, and what is known to solve it."""
 
     title: str
+    """In words."""
     prompt: int = Field(ge=1, le=10_000_000)
+    """Tokens of a question, on average."""
     answer: int = Field(ge=1, le=10_000_000)
+    """Tokens of an answer, on average."""
     source: str
+    """Where lengths and accuracies were published."""
     date: Date
+    """Of the source."""
     accuracy: dict[str, Accuracy] = Field(min_length=1)
     """Of one model alone, by the model's name."""
     graphs: tuple[Scored, ...] = ()
+    """Measured graphs, which the surrogate is fitted to."""
 
     @model_validator(mode="after")
     def _knows_its_models(self) -> Self:

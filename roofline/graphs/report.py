@@ -37,6 +37,7 @@ FORMAT = "q4_k_m"
 SWAP = 2e9
 """Bytes a second from storage in the report's table of costs; what a user would give."""
 
+NAMES = {"reinforce": "REINFORCE"}
 COLOURS = {
     "agent": "#0072B2",
     UNGATHERED: "#56B4E9",
@@ -192,9 +193,11 @@ def verdict(found: list[Comparison]) -> str:
 def figure(found: list[Comparison], seeds: int) -> Figure:
     """Best accuracy against evaluations, a panel a case; bands hold eight of ten seeds."""
     import matplotlib as mpl
+    import matplotlib.style
     from matplotlib.figure import Figure
 
-    from roofline.report.figures import STYLE, write_title
+    from roofline.drawing.style import STYLE
+    from roofline.drawing.titles import write_title
 
     with mpl.style.context(["default", STYLE]):
         drawn = Figure(figsize=(10.0, 6.0), dpi=150, layout="constrained")
@@ -205,23 +208,26 @@ def figure(found: list[Comparison], seeds: int) -> Figure:
                 low, high = np.quantile(100 * trace, [0.1, 0.9], axis=0)
                 panel.fill_between(x, low, high, color=COLOURS[method], alpha=0.12, lw=0)
                 panel.plot(
-                    x, 100 * trace.mean(axis=0), color=COLOURS[method], label=method,
+                    x, 100 * trace.mean(axis=0), color=COLOURS[method],
+                    label=NAMES.get(method, method.capitalize()),
                     ls="--" if method == UNGATHERED else "-",
                 )  # fmt: skip
             panel.axhline(100 * case.optimum.utility, color="#222222", lw=0.8)
             panel.set_title(case.name)
             panel.set_xlabel("Evaluations")
-            panel.set_ylabel("Best predicted accuracy, %")
             top = 100 * case.optimum.utility
             panel.set_ylim(top - 12, top + 1)
+        for panel in (grid[0], grid[3]):
+            panel.set_ylabel("Best predicted accuracy (%)")
         handles, labels = grid[0].get_legend_handles_labels()
         for unused in grid[len(found) :]:
             unused.set_axis_off()
-            unused.legend(handles, labels, loc="center", title="Mean of the seeds")
+            unused.legend(handles, labels, loc="center", title="Method")
         write_title(
             drawn,
-            f"Searches at equal evaluations, {seeds} seeds, bands of eight in ten; thin line: "
-            f"the best of all graphs of up to {NODES} nodes",
+            f"Searches for a graph of models, at equal evaluations\nMean of {seeds} seeds; bands "
+            "hold eight of ten seeds; thin black line: the best of all graphs of up to "
+            f"{NODES} nodes",
         )
     return drawn
 
@@ -229,9 +235,11 @@ def figure(found: list[Comparison], seeds: int) -> Figure:
 def shape_figure(pool: Pool, task: Task) -> Figure:
     """Predicted accuracy over width and depth of layered graphs, a panel a model."""
     import matplotlib as mpl
+    import matplotlib.style
     from matplotlib.figure import Figure
 
-    from roofline.report.figures import STYLE, write_title
+    from roofline.drawing.style import STYLE
+    from roofline.drawing.titles import write_title
 
     with mpl.style.context(["default", STYLE]):
         drawn = Figure(figsize=(8.4, 3.4), dpi=150, layout="constrained")
@@ -242,11 +250,15 @@ def shape_figure(pool: Pool, task: Task) -> Figure:
                 values = 100 * published().predict(layers, task, pool).accuracy
                 shade = mpl.colormaps["viridis"]((depth - 1) / MOST)
                 panel.plot(range(1, MOST + 1), values, color=shade, marker="o", ms=3, label=depth)
-            panel.set_title(pool.names[model])
-            panel.set_xlabel("Width: nodes of a level")
-        panels[0].set_ylabel(f"Predicted accuracy on {task.title}, %")
-        panels[-1].legend(title="Depth", ncols=2)
-        write_title(drawn, "Width and depth of layered graphs of one model, by the surrogate")
+            panel.set_title(f"Model of {pool.names[model].upper()}")
+            panel.set_xlabel("Width (nodes of a level)")
+        panels[0].set_ylabel(f"Predicted accuracy on {task.title} (%)")
+        panels[-1].legend(title="Depth (levels)", ncols=2)
+        write_title(
+            drawn,
+            "Width and depth of layered graphs of one model\nBy the surrogate fitted to published "
+            "scores; every level reads the one before it, and one sink the last",
+        )
     return drawn
 
 

@@ -61,9 +61,13 @@ class Curve(Spec):
     """A fitted curve from loss to accuracy on one task, or on the mean of several."""
 
     name: str
+    """What `--task` calls it; the file's name where not given."""
     title: str
+    """The task, and whose models it was measured on."""
     form: Literal["exponential", "logistic"]
+    """Shape of the curve."""
     coefficients: dict[str, float]
+    """Of the form, by name."""
     losses: str
     """What text the losses are of."""
     laws: tuple[str, ...] = ()
@@ -75,11 +79,15 @@ class Curve(Spec):
     held_out: str
     """How the form was chosen: its error on what the fit had not seen, and the other's."""
     points: int
+    """How many models, or checkpoints, it was fitted to."""
     source: str
+    """The publication."""
     date: str
+    """Of the source."""
     origin: str
     """Where the numbers were published."""
     licence: str
+    """Of the numbers."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -135,12 +135,18 @@ class Formula:
 def _both(node: ast.BoolOp, walker: Any) -> Any:
     """`and`, `or` of whole columns."""
     join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-    return reduce(join, [walker._eval(value) for value in node.values])
+    values = [walker._eval(value) for value in node.values]
+    for part, value in zip(node.values, values, strict=True):
+        if np.asarray(value).dtype != bool:
+            raise ValueError(f"{ast.unparse(part)} beside and/or is not a comparison")
+    return reduce(join, values)
 
 
 def _compared(node: ast.Compare, walker: Any) -> Any:
     """`1e8 < N <= 5e8` of whole columns."""
     values = [walker._eval(each) for each in (node.left, *node.comparators)]
+    if len({np.asarray(value).dtype.kind == "U" for value in values}) > 1:
+        raise ValueError("a number and a quoted word are compared")
     pairs = zip(node.ops, values[:-1], values[1:], strict=True)
     return reduce(np.logical_and, [_LOGIC[type(op)](left, right) for op, left, right in pairs])
 

@@ -93,6 +93,7 @@ class Uncertainty(Spec):
     """How far the coefficients of a law, and single runs, lie from what was fitted."""
 
     coefficients: tuple[str, ...]
+    """Names of those that the covariance is of, in its order."""
     scale: tuple[Literal["log", "linear"], ...]
     """The scale of each coefficient that its spread is stated on."""
     covariance: tuple[tuple[float, ...], ...]
@@ -144,11 +145,15 @@ class Law(Spec, ABC):
     """What `loss` is in; other than the default for laws that give a ratio."""
 
     name: str
+    """What `--law` calls it; the file's name where not given."""
     form: str
     """Module of `roofline.laws.forms` that holds the formula."""
     title: str
+    """In words."""
     source: str
+    """Where the coefficients were published, or what they were fitted to."""
     date: str
+    """Of the source: a year, a month or a day, as in 2024-04."""
     data: str
     """What the law was fitted on."""
     tokens: float = Field(gt=0)
@@ -311,3 +316,9 @@ def formula(law: Law | type[Law]) -> str:
     told = (import_module(form.__module__).__doc__ or "").splitlines()
     lines = dropwhile(lambda line: not line.startswith("    "), told)
     return dedent("\n".join(takewhile(lambda line: line.startswith("    "), lines)))
+
+
+def format_loss(value: float, decimals: int = 4) -> str:
+    """Write a loss with that many decimals, or in powers of ten where they would all be zero."""
+    small = 0 < abs(value) < 0.5 * 10.0 ** (1 - decimals)
+    return f"{value:.2e}" if small else f"{value:.{decimals}f}"

@@ -20,7 +20,9 @@ class Part(Spec):
     """One workload of a mix, and its share of the requests."""
 
     name: str = Field(min_length=1)
+    """What tables call it."""
     batch: int = Workload.batch
+    """Sequences at once."""
     prompt: int
     """Tokens read."""
     generate: int
@@ -30,6 +32,7 @@ class Part(Spec):
     source: str = ""
     """Where the lengths come from."""
     date: str = ""
+    """Of the source."""
 
     @field_validator("date", mode="before")
     @classmethod
@@ -54,12 +57,15 @@ class Mix(Spec):
     """Workloads with weights, of which an objective is the weighted mean, or the worst."""
 
     name: str
+    """What commands and tables call it; the file's name where not given."""
     title: str = ""
+    """In words."""
     note: str = ""
     """What was assumed beyond the sources."""
     weights: str = ""
     """Where the weights come from."""
     workloads: tuple[Part, ...]
+    """One or more."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -11,26 +11,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from roofline.probe.bandwidth import plateaus
 from roofline.probe.fitting import Group, fit_half_size, fit_line, rate, spread
-from roofline.probe.machine import Cache, Machine
+from roofline.probe.levels import cache_levels, dram_sample, known_caches
+from roofline.probe.machine import Machine
 from roofline.probe.overhead import LAYER_KERNELS, OUTER_KERNELS
 from roofline.probe.sampling import Sample
+from roofline.probe.values import (
+    SOURCE,
+    Values,
+    measured_figure,
+    only,
+    plain_figure,
+    rounded,
+    rule,
+    say,
+    share,
+)
 from spec_files import SpecError, format_quantity, validate_spec
 
 if TYPE_CHECKING:
     from hardware_specs import Device
 
-Values = dict[str, Any]
-SOURCE = "probe"
-OUTSIDE = 4.0
-"""Times the last-level cache: working sets from here on are read from DRAM."""
-FASTER = 1.15
-"""A cache level counts as measured where it is faster than what lies outside it by this factor."""
 SIXTEEN = "16-bit"
 """How profiles call weights of 16 bits."""
 
@@ -86,135 +89,12 @@ def to_device(
             "processors": {"cpu": _processor(machine, samples, threads, dram)},
             "memory": {
                 "dram": _dram(machine, dram),
-                "on_chip": _levels(caches, samples, threads, dram),
+                "on_chip": cache_levels(caches, samples, threads, dram),
             },
         },
         Device,
         "the probe's profile",
     )
-
-
-def known_caches(machine: Machine, samples: Sequence[Sample]) -> list[Cache]:
-    """Return what the system says of the caches; where it is silent, what the read curve shows."""
-    if machine.caches:
-        return list(machine.caches)
-    curve = [s for s in samples if s.operation == "read" and s.threads == 1]
-    found = plateaus([s.size for s in curve], [s.bandwidth for s in curve])
-    return [Cache(f"level {i}", int(size), 1) for i, (size, _) in enumerate(found[:-1], 1)]
-
-
-def dram_sample(samples: Sequence[Sample], caches: Sequence[Cache]) -> Sample:
-    """Return the fastest that went to DRAM: the best of read, copy and matrices streamed.
-
-    A working set goes to DRAM from OUTSIDE times the last-level cache on; where none is that large,
-    the largest there is stands for it.
-    """
-    last = max((c.size for c in caches), default=0)
-    moving = [s for s in samples if s.operation in ("read", "copy", "vector product")]
-    largest = max(s.size for s in moving)
-    outside = [s for s in moving if s.size >= min(OUTSIDE * last, 0.7 * largest)]
-    # What a small matrix reaches says how well calls overlap, not how fast the memory is.
-    outside = [s for s in outside if s.operation != "vector product" or s.bytes >= 1e6]
-    return max(outside, key=lambda s: s.bandwidth)
-
-
-def _levels(
-    caches: Sequence[Cache], samples: Sequence[Sample], threads: int, dram: Sample
-) -> list[Values]:
-    """Cache levels from the outermost, each with a bandwidth where it shows on the curves.
-
-    A level shows where it is faster than DRAM is in the same operation, and not slower than any
-    level outside it.
-    """
-    found: list[Values] = []
-    outer, outer_size = _rounded(dram.bandwidth), float("inf")
-    for place, level in reversed(list(enumerate(caches))):
-        best = _level_sample(caches, place, samples)
-        size = float(level.each * min(level.instances, threads))
-        basis = "nominal"
-        note = f"The system reports {_say(level.each, 'bytes')}" + (
-            f" for each of {level.instances}, of which {threads} threads reach this much."
-            if level.instances > 1
-            else "."
-        )
-        figures: Values = {"name": level.name}
-        outside = _outside(best, samples, caches) if best is not None else 0.0
-        if best is None or best.bandwidth < FASTER * outside or _rounded(best.bandwidth) < outer:
-            note += " Not measured faster than what lies outside it, so no bandwidth is given."
-        else:
-            reach = _reach(best, outside, size, samples)
-            if level is caches[-1] and reach < 0.5 * size:
-                size, basis = reach, "measured"
-                note += (
-                    " Others may share it: this is the largest working set that was faster than "
-                    "halfway (the geometric mean) to DRAM."
-                )
-            figures["bandwidth"] = _figure(
-                best.bandwidth,
-                best.bytes / best.high,
-                best.bytes / best.low,
-                "bandwidth",
-                _rule(best),
-            )
-            outer = _rounded(best.bandwidth)
-        size = outer_size = min(size, outer_size)
-        figures["size"] = {
-            "value": format_quantity(size, "bytes", None),
-            "basis": basis,
-            "source": SOURCE,
-            "note": note,
-        }
-        found.append(figures)
-    return found
-
-
-def _level_sample(caches: Sequence[Cache], place: int, samples: Sequence[Sample]) -> Sample | None:
-    """Return the sample that stands for a level: of the fastest operation, the median of its sizes.
-
-    The sizes are those that leave the level inside well behind and fit this one with room to spare;
-    threads bring as many instances as they are.
-    """
-
-    def reachable(cache: Cache, threads: int) -> int:
-        return cache.each * min(cache.instances, threads)
-
-    fastest: Sample | None = None
-    for operation, threads in _curves(samples):
-        whole = reachable(caches[place], threads)
-        core = reachable(caches[place - 1], threads) if place else 0
-        curve = [s for s in samples if (s.operation, s.threads) == (operation, threads)]
-        for above, below in ((2 * core, 0.75 * whole), (core, whole)):
-            fitting = [s for s in curve if above < s.size <= below]
-            if fitting:
-                middle = sorted(fitting, key=lambda s: s.bandwidth)[len(fitting) // 2]
-                if fastest is None or middle.bandwidth > fastest.bandwidth:
-                    fastest = middle
-                break
-    return fastest
-
-
-def _curves(samples: Sequence[Sample]) -> list[tuple[str, int]]:
-    """Operations and threads of which there is a curve over working sets."""
-    return sorted({(s.operation, s.threads) for s in samples if s.operation in ("read", "copy")})
-
-
-def _outside(best: Sample, samples: Sequence[Sample], caches: Sequence[Cache]) -> float:
-    """Return the bandwidth of the same operation, on the same threads, from DRAM."""
-    same = [s for s in samples if (s.operation, s.threads) == (best.operation, best.threads)]
-    return dram_sample(same, caches).bandwidth
-
-
-def _reach(best: Sample, outside: float, size: float, samples: Sequence[Sample]) -> float:
-    """Return the largest working set, up to the level's size, that is clearly faster than DRAM."""
-    halfway = (best.bandwidth * outside) ** 0.5
-    curve = [
-        s.size
-        for s in samples
-        if (s.operation, s.threads) == (best.operation, best.threads)
-        and s.size <= size
-        and s.bandwidth >= halfway
-    ]
-    return max([*curve, best.size])
 
 
 def _dram(machine: Machine, best: Sample) -> Values:
@@ -226,47 +106,47 @@ def _dram(machine: Machine, best: Sample) -> Values:
             "note": "What the operating system manages, or the limit of the container.",
         },
         "usable_share": {
-            "value": _share(machine.free / machine.memory),
+            "value": share(machine.free / machine.memory),
             "basis": "measured",
             "source": SOURCE,
             "note": "Free when the probe began; other programs may leave more or less.",
         },
-        "bandwidth": _figure(
+        "bandwidth": measured_figure(
             best.bandwidth,
             best.bytes / best.high,
             best.bytes / best.low,
             "bandwidth",
-            f"{_rule(best)} The fastest of the operations measured at this size, not the clock "
+            f"{rule(best)} The fastest of the operations measured at this size, not the clock "
             "times the width of the memory.",
         ),
     }
 
 
 def _processor(machine: Machine, samples: Sequence[Sample], threads: int, dram: Sample) -> Values:
-    call = _only(samples, "call")
+    call = only(samples, "call")
     slope, fixed, layer_note = _overheads(samples)
     peaks, computing, half_flops = _products(samples, call.seconds)
-    streaming, half_bytes = _streaming(samples, call.seconds, _rounded(dram.bandwidth))
+    streaming, half_bytes = _streaming(samples, call.seconds, rounded(dram.bandwidth))
     efficiency: Values = {**computing, **streaming}
     reference = computing["compute"]["value"]
     if attention := _attention(samples, call.seconds, half_flops, reference, peaks):
         efficiency["attention"] = attention
-    memory = streaming["memory"]["value"] * _rounded(dram.bandwidth)
-    efficiency |= _cache(samples, call.seconds, half_bytes / memory, _rounded(dram.bandwidth))
+    memory = streaming["memory"]["value"] * rounded(dram.bandwidth)
+    efficiency |= _cache(samples, call.seconds, half_bytes / memory, rounded(dram.bandwidth))
     return {
         "type": "cpu",
         "family": machine.family,
         "title": f"{machine.title}, {threads} of {machine.cores} cores",
         "peaks": {name: peak for name, (_, peak) in peaks.items()},
         "efficiency": efficiency,
-        "compute_half_size": _plain(
+        "compute_half_size": plain_figure(
             half_flops,
             "flops",
             "Of t = call + (FLOPs + half) / rate over products, one half size for all formats.",
         ),
         **(
             {
-                "memory_half_size": _plain(
+                "memory_half_size": plain_figure(
                     half_bytes,
                     "bytes",
                     "Of t = call + (bytes + half) / rate over matrices streamed from DRAM.",
@@ -275,13 +155,13 @@ def _processor(machine: Machine, samples: Sequence[Sample], threads: int, dram: 
             if half_bytes
             else {}
         ),
-        "kernel_launch": _plain(
+        "kernel_launch": plain_figure(
             slope / LAYER_KERNELS,
             "time",
             f"{layer_note} The slope over the {LAYER_KERNELS} kernels that an estimate counts "
-            f"in a layer; a single small product takes {_say(call.seconds, 'time')}.",
+            f"in a layer; a single small product takes {say(call.seconds, 'time')}.",
         ),
-        "step_overhead": _plain(
+        "step_overhead": plain_figure(
             max(fixed - OUTER_KERNELS * slope / LAYER_KERNELS, 0.0),
             "time",
             f"{layer_note} What is left at no layers, less {OUTER_KERNELS} kernels for embedding, "
@@ -316,18 +196,20 @@ def _products(
     peaks: dict[str, tuple[float, Values]] = {}
     for name, rows in found.items():
         best = max(rows, key=lambda s: s.rate)
-        note = _rule(best)
+        note = rule(best)
         if name != "fp32" and best.rate < 1.1 * single:
             note += " No faster than single precision: this library has no fast path for it here."
-        figure = _figure(best.rate, best.flops / best.high, best.flops / best.low, "compute", note)
-        peaks[name] = (_rounded(best.rate), figure | {"density": "dense"})
+        figure = measured_figure(
+            best.rate, best.flops / best.high, best.flops / best.low, "compute", note
+        )
+        peaks[name] = (rounded(best.rate), figure | {"density": "dense"})
     fitted = {
         name: _beside(_select(samples, "layer product", name), call, "flops")
         for name in ("fp32", fastest_sixteen(samples))
         if name
     }
     half, rates = fit_half_size(list(fitted.values()), [peaks[name][0] for name in fitted])
-    half = _rounded(half)
+    half = rounded(half)
     efficiency: Values = {}
     for name, group, reached in zip(fitted, fitted.values(), rates, strict=True):
         figure = _efficiency(
@@ -368,7 +250,7 @@ def _streaming(samples: Sequence[Sample], call: float, bandwidth: float) -> tupl
         if name
     }
     half, rates = fit_half_size(list(groups.values()), [bandwidth] * len(groups))
-    half = _rounded(half)
+    half = rounded(half)
     found: Values = {}
     for name, group, reached in zip(groups, groups.values(), rates, strict=True):
         figure = _efficiency(
@@ -431,7 +313,7 @@ def _cache(samples: Sequence[Sample], call: float, lost: float, bandwidth: float
         group = _beside(shared, call + lost, "bytes")
         power = log(max(reached / rate(group), 1.0)) / log(shared[0].group)
         if power > 0.01:
-            found["cache_repeats"] = _plain(
+            found["cache_repeats"] = plain_figure(
                 power,
                 "ratio",
                 f"{shared[0].group} query heads that share a key head take "
@@ -449,67 +331,12 @@ def _beside(samples: Sequence[Sample], call: float, size: str) -> Group:
 
 
 def _efficiency(group: Group, half: float, reached: float, peak: float, note: str) -> Values:
-    low, high = (_share(end / peak) for end in spread(group, half, reached))
+    low, high = (share(end / peak) for end in spread(group, half, reached))
     return {
-        "value": _share(reached / peak),
+        "value": share(reached / peak),
         "low": low,
         "high": high,
         "basis": "measured",
         "source": SOURCE,
         "note": note,
     }
-
-
-def _figure(value: float, low: float, high: float, dimension: str, note: str) -> Values:
-    """A measured figure with its quartiles; a rate's low end is that of the slow quartile."""
-    return {
-        "value": _say(value, dimension),
-        "low": _say(min(low, value), dimension),
-        "high": _say(max(high, value), dimension),
-        "basis": "measured",
-        "source": SOURCE,
-        "note": note,
-    }
-
-
-def _plain(value: float, dimension: str, note: str) -> Values:
-    return {
-        "value": _rounded(value) if dimension == "ratio" else _say(value, dimension),
-        "basis": "measured",
-        "source": SOURCE,
-        "note": note,
-    }
-
-
-def _rule(sample: Sample) -> str:
-    """How a sample was measured, in a sentence."""
-    counted = " Bytes read and written are counted, write-allocate is not."
-    what = {
-        "read": "Maximum of integers, every byte read",
-        "copy": "Copy of one half onto the other",
-        "vector product": f"Vector product in {sample.number_format}",
-        "product": f"Product in {sample.number_format}",
-        "layer product": f"Product in {sample.number_format}",
-    }[sample.operation]
-    size = "" if sample.operation == "product" else f", working set {_say(sample.size, 'bytes')}"
-    return (
-        f"{what} ({sample.detail}){size}, {sample.threads} thread"
-        f"{'s' if sample.threads > 1 else ''}, median of {sample.repeats} repeats with quartiles."
-        + (counted if sample.operation == "copy" else "")
-    )
-
-
-def _only(samples: Sequence[Sample], operation: str) -> Sample:
-    return next(s for s in samples if s.operation == operation)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
-
-
-def _share(value: float) -> float:
-    return float(np.clip(_rounded(value), 1e-6, 1.0))
-
-
-def _say(value: float, dimension: str) -> str:
-    return format_quantity(value, dimension, digits=4)

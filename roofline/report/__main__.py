@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from roofline.search.run import SweepRun
 
 GALLERY: dict[str, dict[str, Any]] = {
-    "phone": {"device": "sd8elite5", "constraints": {"tpot": "50ms", "memory": "4GB"}},
+    "phone": {"device": "phone"},
     "jetson": {"device": "jetson-agx-orin-64", "constraints": {"tpot": "20ms"}},
     "laptop": {"device": "m4max-40", "constraints": {"ttft": "1s"}},
 }
-"""Devices with rows of their own, and a limit that a product for each might have."""
+"""The command that the README runs, and two devices with a limit that a product might have."""
 
 COMPARISON = "comparison"
 KEPT = ("sweep.yaml", "front.csv", "summary.json", "front.png", "roofline.png")
@@ -88,13 +88,13 @@ def keep(target: Path, space: str, **inputs: Any) -> None:
 def compare(target: Path, space: str) -> None:
     """Ask every device of the gallery the same, without limits, and put their fronts together."""
     from hardware_specs import load_device
+    from roofline.drawing.titles import write_title
     from roofline.report.comparison import (
         comparison_table,
         fronts_figure,
         fronts_table,
         roofs_figure,
     )
-    from roofline.report.figures import write_title
     from roofline.report.points import brief
     from roofline.report.rooflines import rooflines
     from roofline.search.sweep import Sweep

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from roofline.report.figures import GREY, INK, STYLE
+from roofline.drawing.style import GREY, STYLE
+from roofline.drawing.titles import write_title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 COLOURS = {
     "phone": "#D55E00", "sbc": "#CC79A7", "jetson": "#009E73", "laptop": "#56B4E9",
     "desktop": "#0072B2", "desktop_gpu": "#E69F00", "datacentre": "#222222",
+}  # fmt: skip
+NAMES = {
+    "phone": "Phone", "sbc": "Board", "jetson": "Jetson", "laptop": "Laptop", "desktop": "Desktop",
+    "desktop_gpu": "Desktop GPU", "datacentre": "Datacentre",
 }  # fmt: skip
 TITLES = {"decode": "Decode", "prefill": "Prefill"}
 Intervals = Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]
@@ -34,17 +39,18 @@ def agreement_figure(held_out: pd.DataFrame, intervals: Intervals, by: str = "mo
     """
     basis = "device" if by == "model" else "class"
     with mpl.style.context(["default", STYLE]):
-        figure = Figure(figsize=(9.6, 5.0), dpi=200, layout="constrained")
+        figure = Figure(figsize=(9.6, 5.0), dpi=150, layout="constrained")
         panels = figure.subplots(1, 2)
         for panel, metric in zip(panels, TITLES, strict=True):
             part = held_out[(held_out["held_out"] == by) & (held_out["metric"] == metric)]
             band = intervals.get(metric, {}).get(basis, {}).get("", (1.0, 1.0))
             _draw(panel, part, metric, band)
-        figure.suptitle(
-            f"Predicted against measured: each row by a fit that never saw its {by}; "
-            "shaded, 90 % of measurements",
-            x=0.01, ha="left", color=INK, fontsize=11,
-        )  # fmt: skip
+        write_title(
+            figure,
+            "Predicted against measured speed\nEach row is predicted by a fit that never saw its "
+            f"{by}, all batches and power modes; shaded: where nine of ten measurements of a known "
+            "device lie",
+        )
     return figure
 
 
@@ -61,18 +67,18 @@ def _draw(panel: Axes, part: pd.DataFrame, metric: str, band: tuple[float, float
         panel.scatter(
             rows["measured"], rows["predicted"], s=9, alpha=0.65, lw=0,
             color=COLOURS.get(kind, GREY), zorder=2,
-            label=f"{kind.replace('_', ' ')}: {len(rows)} rows, {error:.0%}",
+            label=f"{NAMES.get(kind, kind)}: {len(rows)}, {error:.0%}",
         )  # fmt: skip
     panel.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel("measured, tokens/s")
-    panel.set_ylabel("predicted, tokens/s")
+    panel.set_xlabel("Measured (tokens per second)")
+    panel.set_ylabel("Predicted (tokens per second)")
     total = float((part["predicted"] / part["measured"] - 1).abs().median())
-    panel.set_title(f"{TITLES[metric]}: {len(part)} rows, median error {total:.1%}")
+    panel.set_title(f"{TITLES[metric]}: {len(part):,} rows, median error {total:.1%}")
     handles = panel.legend(
-        loc="upper left", title="class: rows, median error", title_fontsize=8,
+        loc="upper left", title="Class: rows, median error", title_fontsize=8,
         handletextpad=0.2, borderaxespad=0.2, markerscale=1.6, alignment="left",
     )  # fmt: skip
     for handle in handles.legend_handles:

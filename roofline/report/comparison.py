@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
-from roofline.report.figures import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE, write_title
-from roofline.report.labels import DPI
+from roofline.drawing.labels import DPI
+from roofline.drawing.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE
+from roofline.drawing.titles import write_title
 from roofline.report.points import PHASES, brief
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def fronts_figure(runs: Mapping[str, SweepRun]) -> Figure:
         panel.set_xticks(steps[(steps > low / 1.3) & (steps < high * 1.3)])
         bottom, top = panel.get_ylim()
         panel.set_ylim(bottom, top + 0.16 * (top - bottom))  # the legend stands above the fronts
-        panel.legend(loc="upper right")
+        panel.legend(loc="upper right", frameon=True, framealpha=1.0, edgecolor="none")
         first = next(iter(runs.values()))
         write_title(
             figure,

@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from roofline.report.figures import FAINT, GREY, INK, STYLE, write_title
-from roofline.report.labels import DPI
+from roofline.drawing.labels import DPI
+from roofline.drawing.style import FAINT, GREY, INK, STYLE
+from roofline.drawing.titles import write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ def break_even_figure(maps: Sequence[Map], devices: Mapping[str, float], model: 
         bar.set_label("Break-even tokens per pass")
         write_title(
             figure,
-            f"Tokens that a pass must commit for diffusion to be as fast as token by token; "
+            "Tokens that a pass must commit for diffusion to be as fast as token by token\n"
             f"{model}, 16 bits, batch 1, {maps[0].generate} tokens in blocks of {maps[0].block}; "
             "no overheads; grey: never; dashed: what confidence .9 commits",
         )
@@ -73,7 +74,7 @@ def _panel(panel: Axes, each: Map) -> QuadContourSet:
         each.intensity, each.context, passes, levels=[each.block / MARKED], colors=[INK],
         linewidths=1.2, linestyles="--",
     )  # fmt: skip
-    panel.set_xlabel("Device (FLOP per byte)")
+    panel.set_xlabel("Device: peak over bandwidth (FLOP per byte)")
     for axis, values in ((panel.xaxis, each.intensity), (panel.yaxis, each.context)):
         axis.set_ticks([t for t in _TICKS if values.min() <= t <= values.max()][::2])
         axis.set_major_formatter(ScalarFormatter())
@@ -87,7 +88,7 @@ def _devices(panel: Axes, each: Map, devices: Mapping[str, float]) -> None:
             panel.axvline(intensity, color=GREY, lw=0.7)
             panel.annotate(
                 name, (intensity, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
-                textcoords="offset points", rotation=60, fontsize=6.5, color=INK,
+                textcoords="offset points", rotation=90, fontsize=6.5, color=INK, ha="center",
             )  # fmt: skip
     panel.tick_params(which="minor", color=FAINT)
 

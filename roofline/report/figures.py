@@ -6,7 +6,6 @@ Colours are those of Okabe and Ito, told apart by every common form of colour vi
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +15,13 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize, to_rgba_array
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnchoredText
-from matplotlib.textpath import text_to_path
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from roofline.report.labels import DPI, place_labels
+from roofline.drawing.labels import DPI, name_point, place_labels
+from roofline.drawing.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, STYLE
+from roofline.drawing.titles import write_title
 from roofline.report.points import PHASES, Axis, Roofline, axis, brief, limits, percent
 from spec_files import format_quantity
 
@@ -30,40 +29,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.text import Annotation
 
     from roofline.search.run import SweepRun
 
 Array = np.ndarray
 
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-INK, GREY, FAINT = "#222222", "#6B6B6B", "#B8B8B8"
 FRONT, BEYOND_WORDS = "Front", "beyond the law's data"
 BEYOND = f"{FRONT}, {BEYOND_WORDS}"
 UNNAMED = "_nolegend_"  # matplotlib's word for what a legend leaves out
 FAINTEST = 0.25  # opacity of a member that no draw has on the front
 PHASE_COLOURS = dict(zip(PHASES, (BLUE, ORANGE), strict=True))
-
-STYLE: dict[str, Any] = {
-    "font.size": 9,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
-}
-
-_TITLE_FONT = FontProperties(family="DejaVu Sans", size=9)
 
 
 def front_figure(run: SweepRun) -> Figure:
@@ -130,36 +105,6 @@ def _front_title(run: SweepRun) -> str:
     parts.append(f"opacity: share of draws on the front, up to {most}")
     under = f", {run.runtime}" if run.runtime else ""
     return f"{run.device.title} ({run.processor}{under})\n{'; '.join(parts)}"
-
-
-def write_title(figure: Figure, title: str) -> None:
-    """Write a title, its lines broken to the figure, between parts where they fit whole."""
-    room = 0.95 * 72 * figure.get_figwidth()
-    lines = [_pack(line.split("; "), room) for line in title.split("\n")]
-    figure.suptitle(
-        "\n".join(broken for line in lines for broken in line), x=0.01, ha="left",
-        fontproperties=_TITLE_FONT, color=INK, linespacing=1.5, parse_math=False,
-    )  # fmt: skip
-
-
-def _pack(parts: list[str], room: float) -> list[str]:
-    """Fill lines of a width in points with parts; one that is longer than a line is wrapped."""
-    lines = [""]
-    for part in parts:
-        joined = f"{lines[-1]}; {part}" if lines[-1] else part
-        if _width(joined) <= room:
-            lines[-1] = joined
-        elif _width(part) <= room:
-            lines.append(part[:1].upper() + part[1:])
-        else:
-            letters = max(1, int(0.95 * len(part) * room / _width(part)))
-            lines += textwrap.wrap(part, letters, max_lines=3, placeholder=" …")
-    return [line for line in lines if line]
-
-
-def _width(words: str) -> float:
-    """Width of a title's words in points."""
-    return float(text_to_path.get_text_width_height_descent(words, _TITLE_FONT, False)[0])
 
 
 def _members(panel: Axes, run: SweepRun, x: Axis, y: Axis, colour: Axis | None) -> None:
@@ -240,9 +185,10 @@ def _picked(run: SweepRun) -> Iterable[tuple[int, str, str, bool]]:
 def _picks(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
     """Mark the member that is recommended, and the next one; hollow beyond the law's data."""
     for row, label, paint, inside in _picked(run):
-        marker, size = ("*", 170) if row == run.knee else ("^", 45)
+        # The knee stands over the runner-up, of which something is seen where they coincide.
+        marker, size, order = ("*", 150, 5.0) if row == run.knee else ("^", 75, 4.5)
         panel.scatter(
-            *_placer(x, y)(run.front.iloc[[row]]), s=size, marker=marker, label=label, zorder=5,
+            *_placer(x, y)(run.front.iloc[[row]]), s=size, marker=marker, label=label, zorder=order,
             facecolors=paint if inside else "white", edgecolors="white" if inside else paint,
             lw=0.8 if inside else 1.2,
         )  # fmt: skip
@@ -269,13 +215,13 @@ def _name_front(panel: Axes, run: SweepRun, x: Axis, y: Axis) -> None:
     """Name the picks, and as many of the known models as there is room for."""
     place = _placer(x, y)
     picks = [
-        _name(panel, label, np.ravel(place(run.front.iloc[[row]])), paint)
+        name_point(panel, label, np.ravel(place(run.front.iloc[[row]])), paint)
         for row, label, paint, _ in _picked(run)
     ]
     place_labels(panel, picks)
     models, _ = _in_view(panel, run, x, y)
     names = [
-        _name(panel, name, at, INK, size=7)
+        name_point(panel, name, at, INK, size=7)
         for name, *at in zip(models["name"], *place(models), strict=True)
     ]
     place_labels(panel, names, drop=True)
@@ -365,7 +311,7 @@ def roofline_figure(points: Roofline, title: str | None = None) -> Figure:
                 index=False
             ):
                 words = f"{name.replace('_', ' ')} {_percent(share)}"
-                labels.append(_name(panel, words, at, colour))
+                labels.append(name_point(panel, words, at, colour))
         panel.set_xlabel("Operational intensity (FLOP per byte of DRAM traffic)")
         panel.set_ylabel("Attained performance (FLOP/s)")
         panel.yaxis.set_major_formatter(EngFormatter())
@@ -484,14 +430,3 @@ def _percent(share: float) -> str:
 def _area(share: Any) -> Any:
     """Area of a marker in square points; none so small that it is lost."""
     return 14.0 + 620.0 * share
-
-
-def _name(panel: Axes, words: str, at: Any, colour: str, size: float = 7.5) -> Annotation:
-    """Name a point; `_place_labels` finds where."""
-    label = panel.annotate(
-        words, tuple(at), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
-        fontsize=size, color=colour, zorder=6, parse_math=False, arrowprops={"arrowstyle": "-",
-        "lw": 0.5, "color": colour, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2},
-    )  # fmt: skip
-    label.set_in_layout(False)
-    return label

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.outputs import FIGURE_DPI, write_text
 from spec_files import SpecError
 
 if TYPE_CHECKING:
@@ -196,13 +197,10 @@ class RunFolder:
             file.write_text(yaml.safe_dump(text, sort_keys=False))
 
     def _text(self, name: str, text: str) -> None:
-        """Write a file whole or not at all."""
-        draft = self.path / f".{name}.part"
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, self.path / name)
+        write_text(self.path / name, text)
 
     def _figure(self, name: str, figure: Any) -> None:
-        figure.savefig(self.path / name, dpi=150)
+        figure.savefig(self.path / name, dpi=FIGURE_DPI)
 
 
 def _drawn(length: int, *always: int | None) -> np.ndarray:

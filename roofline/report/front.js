@@ -66,26 +66,31 @@ function members(some, name, marker, x, y) {
   };
 }
 
-// Names of known models and the sides they stand on, without those that would cover anything.
-function apart(points, marks, ranges, width, height) {
+// The sides of their points that names stand on, without names that would cover anything.
+// points, marks: places on the axes, with the radius of their marks in pixels; taken: boxes of
+// pixels, from the lower left of the plot, that hold words already.
+function apart(points, marks, ranges, width, height, taken = []) {
   const pixel = ({ at }) => at.map((value, i) =>
     ((value - ranges[i][0]) / (ranges[i][1] - ranges[i][0])) * (i ? height : width));
-  const pixels = points.map(pixel);
-  const placed = [...pixels, ...marks.map(pixel)].map(([px, py]) => [px - 5, py - 5, px + 5, py + 5]);
-  return points.map(({ name }, i) => {
-    const [px, py] = pixels[i];
-    const wide = 6.5 * name.length;
+  const around = (point) => {
+    const [[px, py], radius] = [pixel(point), point.radius ?? 5];
+    return [px - radius, py - radius, px + radius, py + radius];
+  };
+  const placed = [...taken, ...[...points, ...marks].map(around)];
+  return points.map((point) => {
+    const [px, py] = pixel(point);
+    const [wide, off] = [6.5 * point.name.length, (point.radius ?? 5) + 1];
     const boxes = {
-      "middle right": [px + 6, py - 7, px + 10 + wide, py + 7],
-      "top center": [px - wide / 2, py + 6, px + wide / 2, py + 20],
-      "bottom center": [px - wide / 2, py - 20, px + wide / 2, py - 6],
-      "middle left": [px - 10 - wide, py - 7, px - 6, py + 7],
+      "middle right": [px + off, py - 7, px + off + 4 + wide, py + 7],
+      "top center": [px - wide / 2, py + off, px + wide / 2, py + off + 14],
+      "bottom center": [px - wide / 2, py - off - 14, px + wide / 2, py - off],
+      "middle left": [px - off - 4 - wide, py - 7, px - off, py + 7],
     };
     const free = (box) => box[0] > 0 && box[1] > 0 && box[2] < width && box[3] < height &&
       placed.every((other) => box[0] > other[2] || box[2] < other[0] || box[1] > other[3] || box[3] < other[1]);
     const side = Object.keys(boxes).find((key) => free(boxes[key]));
     if (side) placed.push(boxes[side]);
-    return { text: side ? escapeHtml(name) : "", side: side ?? "middle right" };
+    return { text: side ? escapeHtml(point.name) : "", side: side ?? "middle right" };
   });
 }
 
@@ -120,7 +125,7 @@ function band(some, x, y) {
   const edge = [...order.map((row) => low[row]), ...order.map((row) => high[row]).reverse()].map((value) => value / loss.scale);
   const ends = [...along, ...[...along].reverse()];
   return [{
-    type: "scatter", mode: "lines", fill: "toself", name: "Nine of ten losses", hoverinfo: "skip", line: { width: 0 },
+    type: "scatter", mode: "lines", fill: "toself", name: "90 % band", hoverinfo: "skip", line: { width: 0 },
     fillcolor: colour("band"),
     ...(loss === x ? { x: edge, y: ends } : { x: ends, y: edge }),
   }];
@@ -166,7 +171,7 @@ function drawFront(some) {
       });
     }
   }
-  const picks = [[data.runner_up, "Runner-up", "green", "triangle-up", 12], [data.knee, "Knee", "orange", "star", 16]];
+  const picks = [[data.runner_up, "Runner-up", "green", "triangle-up", 15], [data.knee, "Knee", "orange", "star", 16]];
   for (const [row, name, paint, symbol, points] of picks) {
     if (row !== null && some.includes(row)) {
       const kept = data.front.in_range[row];
@@ -180,7 +185,7 @@ function drawFront(some) {
   const selected = [state.selected];
   const bars = state.intervals && state.selected !== data.knee
     ? { error_x: errorBar(x, selected, colour("quiet")), error_y: errorBar(y, selected, colour("quiet")) } : {};
-  traces.push({ ...members(selected, "Selected", ring, x, y), ...bars, hoverinfo: "skip", hovertemplate: null });
+  traces.push({ ...members(selected, "Selected", ring, x, y), ...bars, showlegend: false, hoverinfo: "skip", hovertemplate: null });
   const budgetLine = (axis, along) => {
     const at = (state.budgets[axis.objective] ?? Infinity) / axis.scale;
     if (!Number.isFinite(at)) return [];

@@ -9,8 +9,9 @@ import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
-from roofline.report.figures import BLUE, FAINT, GREEN, ORANGE, STYLE, write_title
-from roofline.report.labels import DPI
+from roofline.drawing.labels import DPI
+from roofline.drawing.style import BLUE, FAINT, GREEN, ORANGE, STYLE
+from roofline.drawing.titles import write_title
 from roofline.report.points import axis
 
 if TYPE_CHECKING:

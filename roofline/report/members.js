@@ -20,7 +20,7 @@ function drawMember() {
   if (data.front.placement) say("Placement", data.front.placement[row].replaceAll(",", ", "));
   for (const field of data.fields) {
     const value = data.front[field.column][row];
-    if (value !== 0) say(words(field.column), typeof value === "boolean" ? (value ? "yes" : "no") : String(value), field.about);
+    if (value !== 0) say(headed(words(field.column)), typeof value === "boolean" ? (value ? "yes" : "no") : String(value), field.about);
   }
 }
 

@@ -13,8 +13,7 @@ from arch_space.formats import STORAGES, storage
 from roofline.efficiency.arithmetic import arithmetic, peak_of
 from roofline.operators import OPERATORS
 from roofline.runtimes import runtime
-from roofline.search.objectives import OBJECTIVES
-from roofline.search.sweep import COLUMNS, DIMENSIONS
+from roofline.search.objectives import COLUMNS, DIMENSIONS, OBJECTIVES
 from spec_files import format_quantity, parse_quantity
 
 if TYPE_CHECKING:
@@ -212,13 +211,13 @@ def say(objective: str, value: float, loss_unit: str = NATS) -> str:
     return format_quantity(value, DIMENSIONS[objective])
 
 
-_SHORT = {"ttft": "TTFT", "tpot": "TPOT"}
+SHORT = {"ttft": "TTFT", "tpot": "TPOT"}
 
 
 def limits(constraints: Mapping[str, float], loss_unit: str = NATS) -> list[str]:
     """Write limits for people: TPOT ≤ 20 ms."""
     return [
-        f"{_SHORT.get(name, name)} ≤ {say(name, most, loss_unit)}"
+        f"{SHORT.get(name, name)} ≤ {say(name, most, loss_unit)}"
         for name, most in constraints.items()
     ]
 

@@ -94,6 +94,19 @@ function isDark() {
   return said ? said === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
+// What is printed is light, whatever the reader reads by, and as wide as the paper.
+function printed(begins) {
+  const page = document.documentElement;
+  if (begins) {
+    printed.theme = page.dataset.theme;
+    page.dataset.theme = "light";
+  } else if (printed.theme === undefined) delete page.dataset.theme;
+  else page.dataset.theme = printed.theme;
+  page.classList.toggle("printed", begins);
+  repaint();
+  for (const id of ["front", "roofline"]) Plotly.Plots.resize(byId(id));
+}
+
 function repaint() {
   byId("theme").setAttribute("aria-pressed", isDark());
   drawFront(visible());
@@ -123,9 +136,12 @@ function start() {
   byId("controls").onsubmit = (event) => event.preventDefault();
   byId("front").onkeydown = walkFront;
   byId("members").onkeydown = walkTable;
+  if (matchMedia("(max-width: 600px)").matches) byId("narrow").open = false;
   draw();
   drawMember();
   drawRoofline();
+  addEventListener("beforeprint", () => printed(true));
+  addEventListener("afterprint", () => printed(false));
   byId("front").on("plotly_click", (event) => {
     const row = event.points.map((point) => point.customdata).find((found) => found !== undefined);
     if (row !== undefined) select(row);
@@ -135,4 +151,13 @@ function start() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
 
-start();
+// Plotly is kept compressed, which halves the page.
+async function unpack() {
+  const packed = decoded(byId("plotly").textContent);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  document.head.append(make("script", await new Response(stream).text()));
+}
+
+unpack().then(start, () => {
+  byId("count").textContent = "This browser is too old to draw the page: it needs one of 2023 or later.";
+});

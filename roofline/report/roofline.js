@@ -56,7 +56,7 @@ function drawRoofline() {
   const placed = operators.filter((o) => o.flops > 0 && Number.isFinite(o.intensity));
   const peaksOfAll = roofs.flatMap((roof) => roof.peaks);
   const spots = [...placed.map((o) => o.intensity), ...peaksOfAll.flatMap((p) => [p.ridge, p.attainable_ridge])];
-  const [left, right] = [Math.min(...spots) / 4, Math.max(...spots) * 6];
+  const [left, right] = [Math.min(...spots) / 4, Math.max(...spots) * 20];
   const top = Math.max(...peaksOfAll.map((p) => p.nominal)) * 4;
   const low = Math.min(...roofs.map((roof) => left * roof.bandwidths[0].attainable), ...placed.map((o) => o.attained)) / 2;
   const line = (x, y, paint, name, said, dash = "solid") => ({
@@ -74,7 +74,8 @@ function drawRoofline() {
       const best = Math.max(...peaks.map((p) => p[kind]));
       for (const p of peaks) {
         traces.push(line([p[kind] / dram[kind], right], [p[kind], p[kind]], paint, name, `${p.format}: ${prefixed(p[kind], "FLOP/s")} ${kind}`, dash));
-        if (kind === "nominal") names.push({ x: Math.log10(right), y: Math.log10(p[kind]), text: `${escapeHtml(p.format)}${of}`, xanchor: "right", yanchor: "bottom" });
+        const said = kind === "nominal" ? `${escapeHtml(p.format)} ${prefixed(p[kind], "FLOP/s")}${of}` : `${prefixed(p[kind], "FLOP/s")} attainable`;
+        names.push({ x: Math.log10(right), y: Math.log10(p[kind]), text: said, xanchor: "right", yanchor: kind === "nominal" ? "bottom" : "top" });
       }
       traces.push(line([left, best / dram[kind]], [left * dram[kind], best], paint, name, `${dram.level}: ${prefixed(dram[kind], "B/s")} ${kind}`, dash));
       traces[traces.length - 1].showlegend = true;
@@ -95,9 +96,39 @@ function drawRoofline() {
       hovertemplate: "%{text}<extra></extra>",
     });
   }
+  // The longest operators are named where there is room; all of them are in the table.
+  const plot = byId("roofline");
+  const [width, height] = [plot.clientWidth - 75, plot.clientHeight - 110];
+  const ranges = [[left, right], [low, top]].map((ends) => ends.map(Math.log10));
+  const spotOf = (o) => ({
+    name: `${words(o.operator)} ${percent(o.share)}`, radius: (6 + 30 * Math.sqrt(o.share)) / 2,
+    at: [Math.log10(o.intensity), Math.log10(o.attained)],
+  });
+  const heightOf = (y) => (height * (y - ranges[1][0])) / (ranges[1][1] - ranges[1][0]);
+  const written = names.map(({ y, text, yanchor }) =>
+    [width - 7 * text.length, heightOf(y) - (yanchor === "top" ? 18 : 0), width, heightOf(y) + (yanchor === "top" ? 0 : 18)]);
+  const long = placed.filter((o) => o.share >= 0.03).sort((a, b) => b.share - a.share);
+  const steps = Array.from({ length: 80 }, (_, i) => ranges[0][0] + ((ranges[0][1] - ranges[0][0]) * i) / 79);
+  const lines = roofs.flatMap(({ peaks, bandwidths }) => ["nominal", "attainable"].flatMap((kind) => steps.map((x) => ({
+    at: [x, Math.min(Math.log10(bandwidths[0][kind]) + x, Math.log10(Math.max(...peaks.map((p) => p[kind]))))], radius: 1,
+  }))));
+  const labels = apart(long.map(spotOf), [...placed.map(spotOf), ...lines], ranges, width, height, written);
+  const [toSide, upright] = [{ right: "left", left: "right", center: "center" }, { top: "bottom", bottom: "top", middle: "middle" }];
+  long.forEach((o, i) => {
+    if (!labels[i].text) return;
+    const [up, side] = labels[i].side.split(" ");
+    const { at, radius } = spotOf(o);
+    names.push({
+      x: at[0], y: at[1], text: labels[i].text, xanchor: toSide[side], yanchor: upright[up],
+      xshift: { right: radius, left: -radius, center: 0 }[side], yshift: { top: radius, bottom: -radius, middle: 0 }[up],
+      font: { size: 11, color: colour(o.phase === "prefill" ? "blue" : "orange") },
+    });
+  });
+  const narrow = plot.clientWidth < 480;
+  const across = `Operational intensity${narrow ? "<br>" : " "}(FLOP per byte of DRAM traffic)`;
   const log = (from, to) => ({ type: "log", range: [Math.log10(from), Math.log10(to)], dtick: 1 });
-  Plotly.react(byId("roofline"), traces, layout(
-    { ...log(left, right), title: { text: "Operational intensity (FLOP per byte of DRAM traffic)" } },
+  Plotly.react(plot, traces, layout(
+    { ...log(left, right), title: { text: across } },
     { ...log(low, top), title: { text: "Attained performance (FLOP/s)" }, tickformat: "~s" }, names), CONFIG);
 
   const table = byId("operators");

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.report.points import NATS, PHASES, Axis, Roofline, axis, percent, say
-from roofline.search.objectives import OBJECTIVES
-from roofline.search.sweep import COLUMNS
+from roofline.search.objectives import COLUMNS, OBJECTIVES
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def summary_html(run: SweepRun, knee_roofline: Roofline | None) -> str:
     if has_priors:
         warned.append(basis)
     cards = [
-        _card("What to train", [_train(run, knee)], _tiles(run, knee)),
-        _card("What binds it", _binds(knee, knee_roofline)),
+        _card("What to train", [_lead(run, knee), _train(run, knee)], _tiles(run, knee), "lead"),
+        _card("What binds it", [_bounds(knee)], _phases(knee, knee_roofline)),
     ]
     if run.runner_up is not None:
         cards.append(_card("The runner-up", [_runner_up(run, knee)]))
@@ -68,8 +67,10 @@ def summary_html(run: SweepRun, knee_roofline: Roofline | None) -> str:
     return "\n".join([_paragraphs(first, "warning first"), *cards])
 
 
-def _card(title: str, said: list[str], more: str = "") -> str:
-    return f"<div><h2>{escape(title)}</h2>\n{_paragraphs(said)}\n{more}</div>"
+def _card(title: str, said: list[str], more: str = "", kind: str = "") -> str:
+    """One part of the summary; HTML. kind: of its first paragraph."""
+    told = _paragraphs(said[:1], kind) + "\n" + _paragraphs(said[1:])
+    return f"<div><h2>{escape(title)}</h2>\n{told}\n{more}</div>"
 
 
 def _paragraphs(texts: list[str], kind: str = "") -> str:
@@ -77,13 +78,20 @@ def _paragraphs(texts: list[str], kind: str = "") -> str:
     return "\n".join(f"<p{attribute}>{escape(text)}</p>" for text in texts)
 
 
-def _train(run: SweepRun, knee: pd.Series) -> str:
+def _lead(run: SweepRun, knee: pd.Series) -> str:
+    """The recommendation in one sentence."""
     size = f"{_count(knee['parameters'])} parameters"
     if knee["active_parameters"] < knee["parameters"]:
         size += f", {_count(knee['active_parameters'])} of them active per token"
+    kind = "mixture of experts" if knee["experts"] > 1 else "dense model"
+    stored = f"weights in {knee['weight_format']}"
+    return f"Train a {kind} of {size}, {stored}: {knee['tokens_per_s']:.3g} tokens per second."
+
+
+def _train(run: SweepRun, knee: pd.Series) -> str:
     return (
-        f"Train member {run.knee}, the knee of the front{_beyond(knee)}: {shape(knee)}. That is "
-        f"{size}. The knee is the member that is nearest to the best of everything at once."
+        f"It is member {run.knee}, the knee of the front{_beyond(knee)}: {shape(knee)}. The knee "
+        "is the member that is nearest to the best of everything at once."
     )
 
 
@@ -95,12 +103,14 @@ def _tiles(run: SweepRun, knee: pd.Series) -> str:
         low, high = (knee.get(f"{shown.column}_{end}", math.nan) for end in ("low", "high"))
         ends = ""
         if low < high:
-            start = f"{low:.4g}" if shown.objective == "loss" else shown.say(low)
-            ends = f"{start} to {shown.say(high)}"
+            ends = f"{shown.say(low)} to {shown.say(high)}"
         if shown.objective == "memory":
             ends = f"of the {say('memory', usable)} that a model may take"
-        tiles.append((shown.title, shown.say(knee[shown.column]), ends))
-    tiles.insert(1, ("Speed", f"{knee['tokens_per_s']:.3g} tokens per second", ""))
+        value = shown.say(knee[shown.column])
+        if shown.objective == "loss":
+            value, unit = f"{knee['loss']:.4g}", run.loss_unit
+            ends = f"{unit}; {low:.4g} to {high:.4g}" if ends else unit
+        tiles.append((shown.title, value, ends))
     return '<dl class="tiles">' + "".join(
         f"<div><dt>{escape(name)}</dt><dd><b>{escape(value)}</b> <small>{escape(ends)}</small>"
         "</dd></div>"
@@ -108,38 +118,60 @@ def _tiles(run: SweepRun, knee: pd.Series) -> str:
     ) + "</dl>"  # fmt: skip
 
 
-def _binds(knee: pd.Series, found: Roofline | None) -> list[str]:
-    """Say what takes the time of each phase, and what would change it."""
+def _bounds(knee: pd.Series) -> str:
+    """Say what binds each phase and the whole request."""
     binds = [_BOUNDS[knee[column]] for column in ("prefill_bound", "decode_bound", "bound")]
-    said = ["{} in prefill, {} in decode, {} over the whole request.".format(*binds)]
-    said[0] = said[0][:1].upper() + said[0][1:]
+    said = "{} in prefill, {} in decode, {} over the whole request.".format(*binds)
+    return said[:1].upper() + said[1:]
+
+
+def _phases(knee: pd.Series, found: Roofline | None) -> str:
+    """Say of each phase what would make it faster, and draw what its time goes to; HTML."""
+    parts = []
     for phase in PHASES:
         bound = str(knee[f"{phase}_bound"])
-        helps = _HELPS[bound]
-        told = ""
+        helps, drawn = _HELPS[bound], ""
         if found is not None:
-            rows = found.operators[found.operators["phase"] == phase]
-            shares = rows.groupby("bound")["share"].sum().to_dict()
-            shares["overhead"] = shares.get("overhead", 0.0) + found.fixed_share(phase)
-            most = max(shares, key=lambda name: shares[name])
+            shares = _shares(found, phase)
+            most = next(iter(shares))
             if most != bound:
                 helps = (
                     f"{_BOUNDS[bound]} and {_BOUNDS[most]} are close, so that relief of one of "
                     "them alone would help little"
                 )
-            each = ", ".join(
-                f"{_BOUNDS[name]} {percent(share)}"
-                for name, share in sorted(shares.items(), key=lambda pair: -pair[1])
-                if share >= 0.005
-            )
-            told = f" Shares of time, by what binds each operator: {each}"
-            if len(rows):
-                longest = rows.loc[rows["share"].idxmax()]
-                name = str(longest["operator"]).replace("_", " ")
-                told += f"; the longest is {name} with {percent(float(longest['share']))}"
-            told += "."
-        said.append(f"In {phase}, {helps}.{told}")
-    return said
+            drawn = _bar(found, phase, shares)
+        parts.append(_paragraphs([f"In {phase}, {helps}."]) + drawn)
+    return "\n".join(parts)
+
+
+def _shares(found: Roofline, phase: str) -> dict[str, float]:
+    """Shares of a phase's time by what binds each operator, the greatest first."""
+    rows = found.operators[found.operators["phase"] == phase]
+    shares = rows.groupby("bound")["share"].sum().to_dict()
+    shares["overhead"] = shares.get("overhead", 0.0) + found.fixed_share(phase)
+    return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
+
+
+def _bar(found: Roofline, phase: str, shares: Mapping[str, float]) -> str:
+    """Draw the shares of a phase's time as a bar, and say them; HTML."""
+    kept = {name: share for name, share in shares.items() if share >= 0.005}
+    pieces = "".join(
+        f'<span class="{name}" style="flex-grow:{share:.3f}"></span>'
+        for name, share in kept.items()
+    )
+    each = ", ".join(
+        f'<i class="{name}"></i>{_BOUNDS[name]} {percent(share)}' for name, share in kept.items()
+    )
+    rows = found.operators[found.operators["phase"] == phase]
+    longest = ""
+    if len(rows):
+        row = rows.loc[rows["share"].idxmax()]
+        name = escape(str(row["operator"]).replace("_", " "))
+        longest = f"; the longest operator is {name} with {percent(float(row['share']))}"
+    return (
+        f'<div class="bar" aria-hidden="true">{pieces}</div>'
+        f'<p class="key">Time of {phase} by what binds each operator: {each}{longest}.</p>'
+    )
 
 
 def _runner_up(run: SweepRun, knee: pd.Series) -> str:

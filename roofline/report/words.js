@@ -47,7 +47,9 @@ function prefixed(value, unit) {
 }
 
 const count = (value) => prefixed(value, "").replace("G", "B").trim();
-const words = (name) => name.replaceAll("_", " ");
+const SHORT = { kv: "KV", qk: "QK", ffn: "FFN", mla: "MLA" };
+const words = (name) => name.split("_").map((word) => SHORT[word] ?? word).join(" ");
+const headed = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const percent = (share) => (share > 0 && share < 0.01 ? "<1 %" : `${Math.round(100 * share)} %`);
 // The same rounded up, so that a budget of a member's own value keeps the member.
 function atLeast(value, count = 4) {

@@ -1,6 +1,6 @@
 """Search a space for the candidates that no other beats, exactly or by NSGA-II."""
 
-from roofline.search.enumeration import enumerate_exactly
+from roofline.search.enumeration import enumerate_exactly, seconds_to_enumerate
 from roofline.search.evolution import evolve
 from roofline.search.fronts import (
     hypervolume,
@@ -12,7 +12,7 @@ from roofline.search.fronts import (
 from roofline.search.objectives import OBJECTIVES, Constraint, parse_objectives
 from roofline.search.problem import Evaluation, Evaluator, Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
-from roofline.search.search import METHODS, search, seconds_to_enumerate
+from roofline.search.search import METHODS, search
 
 __all__ = [
     "METHODS",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,20 +9,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from roofline.outputs import whole_file
 from spec_files import SpecError
 
 
 def write_checkpoint(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays so that a reader sees the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    with whole_file(path, "wb") as file:
+        np.savez(file, **arrays)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

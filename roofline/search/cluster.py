@@ -59,7 +59,8 @@ class Cluster:
         is still waiting at the end is given up. Raises ClusterLost where tasks killed several
         workers, or the scheduler is gone.
         """
-        packed = pickle.dumps(work)
+        # By cloudpickle, which comes with Dask: a function of a script or notebook goes by value.
+        packed = import_module("cloudpickle").dumps(work)
         with self._named():
             # Not pure: another search of the same problem is other work.
             shared = self.client.submit(pickle.loads, packed, pure=False)
@@ -146,19 +147,22 @@ def spread_tasks(
     function: Callable[..., Any],
     arguments: Iterable[tuple[Any, ...]],
     scheduler: str | Cluster | None = None,
+    workers: int | None = None,
 ) -> Iterator[Any]:
     """Yield function(*each) for each of some arguments, in their order.
 
-    scheduler: as of `connected`, or a cluster; None spreads over the cores of this machine. Two
-    tasks a worker are under way at any time, and so many results are held at most. On a cluster the
-    function and its arguments must pickle.
+    scheduler: as of `connected`, or a cluster; None spreads over workers of this machine, by
+    default one a core. Two tasks a worker are under way at any time, and so many results are held
+    at most; arguments are taken as late as that allows, so they may depend on results. On a cluster
+    the function and its arguments must pickle.
     """
+    here = max(1, workers or cores())
     if isinstance(scheduler, Cluster):
         yield from _in_order(scheduler.spread(function), arguments, lambda: scheduler.width)
         return
-    with connected(scheduler) as cluster:
+    with connected(scheduler, workers) as cluster:
         if cluster is None:
-            yield from _in_order(spread(function, cores()), arguments, cores)
+            yield from _in_order(spread(function, here), arguments, lambda: here)
         else:
             yield from _in_order(cluster.spread(function), arguments, lambda: cluster.width)
 

@@ -38,6 +38,8 @@ BOX = 2**20
 """Grid points of a box of the compiled loops."""
 WORTH_COMPILING = 4_000_000
 """Grid points from which it takes longer to judge them by columns than to compile loops."""
+_PLACES = 16  # of a space, at which its pace is taken
+_GLANCE = 1.0  # seconds after which no further place is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,8 @@ def _saved(path: Path | None, state: Callable[[], State]) -> Iterator[None]:
 class _Columns:
     """Points of a space in their order, a chunk of columns at a time, judged by the evaluator."""
 
+    grain = 1  # a stretch may begin at any multiple of it
+
     def __init__(self, problem: Problem, chunk: int, together: int = 1):
         self.problem, self.chunk, self.together = problem, chunk, together
         self.fingerprint = problem.fingerprint()
@@ -149,7 +153,7 @@ class _Loops:
         # The outer loops stand still, the next takes a few steps, those inside run whole.
         cells = [math.prod(lengths[level + 1 :]) for level in range(len(lengths))]
         self.level = next(level for level, inner in enumerate(cells) if inner <= BOX)
-        self.inner = cells[self.level]
+        self.inner = self.grain = cells[self.level]
         self.steps = max(1, BOX // self.inner)
         self.known = self._known()
 
@@ -276,6 +280,33 @@ def enumerate_exactly(
         seconds=state.seconds,
         method="exact",
     )
+
+
+def seconds_to_enumerate(problem: Problem, workers: int | None = None) -> float:
+    """Estimate how long an exact search takes: what it would run is run at places across the space.
+
+    Where that is loops, they are compiled for it, which the search itself then need not do. Of many
+    objectives it is an underestimate, for the front that candidates are compared with still grows.
+    """
+    problem.check()
+    size = problem.space.size
+    judge = _judge(problem, CHUNK, size >= WORTH_COMPILING)
+    starts = dict.fromkeys(
+        size * place // _PLACES // judge.grain * judge.grain for place in range(_PLACES)
+    )
+    stretches = [next(judge.stretches(start)) for start in starts]
+    none = np.empty((0, len(problem.objectives)))
+    first = judge.judge(*stretches[0], none)  # also pays for imports and compilation
+    front = first.keys, first.points
+    points, began = 0, time.perf_counter()
+    for start, stop in stretches:
+        part = judge.judge(start, stop, front[1])
+        front = merge([front, (part.keys, part.points)])
+        points += stop - start
+        took = time.perf_counter() - began
+        if took > _GLANCE:
+            break
+    return took * size / points / min(workers or cores(), -(-size // CHUNK))
 
 
 def _judge(problem: Problem, chunk: int, compiled: bool) -> _Columns | _Loops:

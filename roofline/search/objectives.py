@@ -18,6 +18,26 @@ OBJECTIVES: dict[str, str] = {
 }
 """Every objective, all to be minimised, with the SI unit that it is held in."""
 
+DIMENSIONS = {
+    "loss": "ratio",
+    "ttft": "time",
+    "tpot": "time",
+    "latency": "time",
+    "energy": "energy",
+    "memory": "bytes",
+}
+"""The kind of quantity that each objective is."""
+
+COLUMNS = {
+    "loss": "loss",
+    "ttft": "ttft_s",
+    "tpot": "tpot_s",
+    "latency": "latency_s",
+    "energy": "energy_j",
+    "memory": "memory_bytes",
+}
+"""The column of a front's table that holds each objective."""
+
 
 @dataclass(frozen=True)
 class Constraint:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from roofline.search.checkpoints import checkpointed_method
-from roofline.search.enumeration import enumerate_exactly
+from roofline.search.enumeration import enumerate_exactly, seconds_to_enumerate
 from roofline.search.evolution import ALGORITHMS, evolve
 from roofline.search.problem import Problem
 from roofline.search.pruned import can_follow, prune
 from roofline.search.result import SearchResult
-from roofline.search.workers import cores
 from spec_files import SpecError, did_you_mean
 
 if TYPE_CHECKING:
     from roofline.search.cluster import Cluster
 
 METHODS = ("auto", "exact", "pruned", *ALGORITHMS)
+SOON = 20.0
+"""Seconds that enumeration may take for `auto` to choose it."""
 PATIENCE = 60.0
-"""Seconds that an exact search may take before `auto` turns to another."""
+"""Seconds that `auto` prunes for, or enumerates where it cannot prune."""
 MOST_PRUNED = 4
 """Objectives up to which a front stays small enough for `auto` to prune by it."""
-_SAMPLE = 2**14
 
 
 def search(
@@ -53,7 +54,7 @@ def search(
     if method not in METHODS:
         raise SpecError(f"unknown search method {method!r}{did_you_mean(method, METHODS)}")
     if method == "auto":
-        method = choose_method(problem, checkpoint, workers, cluster)
+        method = choose_method(problem, checkpoint, workers, cluster, max_seconds)
         max_seconds = PATIENCE if max_seconds is None else max_seconds
     if method == "pruned":
         return prune(
@@ -82,27 +83,22 @@ def choose_method(
     checkpoint: str | Path | None = None,
     workers: int | None = None,
     cluster: Cluster | None = None,
+    max_seconds: float | None = None,
 ) -> str:
     """Return the method of a checkpoint, if there is one, or else the one that suits a problem.
 
-    Exact where that takes less than a minute; else pruned, for up to four objectives where the
-    formulas can be followed; else NSGA-II.
+    Exact where that takes less than 20 seconds; else pruned, for up to four objectives where the
+    formulas can be followed; else exact where that takes less than a minute; else NSGA-II.
+    max_seconds: those that exact may take, if they are fewer.
     """
     if checkpoint and Path(checkpoint).exists():
         return checkpointed_method(Path(checkpoint))
-    if cluster is not None or seconds_to_enumerate(problem, workers) <= PATIENCE:
+    if cluster is not None:
         return "exact"
-    few = len(problem.objectives) <= MOST_PRUNED
-    return "pruned" if few and can_follow(problem) else "nsga2"
-
-
-def seconds_to_enumerate(problem: Problem, workers: int | None = None) -> float:
-    """Estimate how long an exact search takes, from the rate on points across the whole space."""
-    problem.check()  # the first call also pays for imports
-    began = time.perf_counter()
-    candidates = problem.sample(_SAMPLE)
-    if len(candidates):
-        problem.evaluate(problem.space.at(candidates))
-    took = time.perf_counter() - began
-    points = problem.space.size
-    return took * points / min(_SAMPLE, points) / (workers or cores())
+    most = np.inf if max_seconds is None else max_seconds
+    seconds = seconds_to_enumerate(problem, workers)
+    if seconds <= min(SOON, most):
+        return "exact"
+    if len(problem.objectives) <= MOST_PRUNED and can_follow(problem):
+        return "pruned"
+    return "exact" if seconds <= min(PATIENCE, most) else "nsga2"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from roofline.html_table import html_table, spread_rows
-from roofline.search.sweep import COLUMNS, DIMENSIONS
+from roofline.laws.law import format_loss
+from roofline.search.objectives import COLUMNS, DIMENSIONS
 from spec_files import format_quantity
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def run_html(run: SweepRun) -> str:
         if value != value:
             return "–"
         kind = DIMENSIONS[name]
-        return f"{value:.4f}" if kind == "ratio" else format_quantity(value, kind)
+        return format_loss(value) if kind == "ratio" else format_quantity(value, kind)
 
     rows: list[list[Any]] = []
     for row in shown:

@@ -11,30 +11,29 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from arch_space.architectures import Architectures, concatenate
+from arch_space.architectures import Architectures
 from arch_space.library import ReferenceModel, shipped_models
 from arch_space.spaces import Space, load_space
 from hardware_specs import Device
 from roofline.efficiency.calibrated import calibrated
-from roofline.engine import BOUNDS, Estimate, estimate
+from roofline.engine import Estimate, estimate
 from roofline.engine.placement import CRITERIA, calibrated_for, main_processor
-from roofline.laws import Law, law_from, load_law, out_of_range_reasons, predict
+from roofline.laws import Law, law_from, load_law
 from roofline.mixes import Mix
+from roofline.search.described import describe, nothing_left
 from roofline.search.evolution import ALGORITHMS
 from roofline.search.many import How, MixEvaluator, estimate_mix
-from roofline.search.objectives import Constraint, parse_objectives
+from roofline.search.objectives import DIMENSIONS, Constraint, parse_objectives
 from roofline.search.problem import Evaluator, Problem, RooflineEvaluator
 from roofline.search.result import SearchResult
 from roofline.search.run import SweepRun
 from roofline.search.search import PATIENCE, choose_method, search
-from roofline.search.uncertainty import Errors, assess, distance, own_intervals
-from roofline.search.verdict import add_confidence, add_survival
+from roofline.search.uncertainty import own_intervals
 from roofline.search.workload_spec import WorkloadSpec, held_whole, model_file
 from spec_files import (
     Spec,
     SpecError,
     did_you_mean,
-    format_quantity,
     parse_quantity,
     read_spec,
     short,
@@ -43,34 +42,10 @@ from spec_files import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from roofline.search.cluster import Cluster
 
 Array = np.ndarray
 Progress = Callable[[int, int], None]
-
-COLUMNS = {
-    "loss": "loss",
-    "ttft": "ttft_s",
-    "tpot": "tpot_s",
-    "latency": "latency_s",
-    "energy": "energy_j",
-    "memory": "memory_bytes",
-}
-"""The column of a front's table that holds each objective."""
-
-DIMENSIONS = {
-    "loss": "ratio",
-    "ttft": "time",
-    "tpot": "time",
-    "latency": "time",
-    "energy": "energy",
-    "memory": "bytes",
-}
-"""The kind of quantity that each objective is."""
-
-FORMAT_PARTS = ("weight", "kv", "activation")
 
 METHOD_NAMES = {"exact": "exact enumeration", "pruned": "pruning by bounds"} | {
     name: f"{title} and a walk along its front" for name, title in ALGORITHMS.items()
@@ -308,7 +283,9 @@ class Sweep(Spec):
         """
         method: str = self.method
         if method == "auto":
-            method = choose_method(problem, checkpoint, cluster=cluster)
+            method = choose_method(
+                problem, checkpoint, cluster=cluster, max_seconds=self.max_seconds
+            )
         heuristic = "nsga2" if method in ("exact", "pruned") else method
         proven = "pruned" if method == "pruned" else "exact"
         beside = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-certify")
@@ -320,7 +297,7 @@ class Sweep(Spec):
         }
         result = results[method]
         if not len(result):
-            raise SpecError(self._nothing_left(problem))
+            raise SpecError(nothing_left(self, problem))
         summary: dict[str, Any] = {
             "method": METHOD_NAMES[method],
             "space_size": result.valid,
@@ -338,7 +315,7 @@ class Sweep(Spec):
             summary[f"{heuristic}_evaluations"] = evolved.evaluated
             summary[f"{heuristic}_hypervolume_ratio"] = evolved.hypervolume_ratio(results[proven])
         others = self._under_other_laws(method, checkpoint, progress, cluster)
-        return self._describe(problem, result, others, summary)
+        return describe(self, problem, result, others, summary)
 
     def _under_other_laws(
         self,
@@ -354,7 +331,7 @@ class Sweep(Spec):
             file = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
             result = self._search(problem, method, file, progress, cluster)
             if not len(result):
-                raise SpecError(f"under law {law.name!r}, {self._nothing_left(problem)}")
+                raise SpecError(f"under law {law.name!r}, {nothing_left(self, problem)}")
             found.append((problem, result))
         return found
 
@@ -377,108 +354,6 @@ class Sweep(Spec):
             cluster=cluster,
             max_seconds=limit if self.max_seconds is None else self.max_seconds,
         )
-
-    def _nothing_left(self, problem: Problem) -> str:
-        """Say what no candidate meets, and the nearest that one does."""
-        sample = self.space.at(problem.sample(2**14))
-        if not len(sample):
-            return f"no candidate of {self.space.name} meets all limits on {self.device.name}"
-        said = problem.evaluate(sample).quantities
-        hints = []
-        for limit in self.limits():
-            kind = DIMENSIONS[limit.objective]
-            best = float(np.nanmin(said[limit.objective]))
-            if best > limit.limit:
-                hints.append(
-                    f"{limit.objective} at most {format_quantity(limit.limit, kind)}, where "
-                    f"the least of a sample is {format_quantity(best, kind)}"
-                )
-        if not np.any(said["fits"]):
-            usable = format_quantity(self.device.memory.dram.usable_bytes, "bytes")
-            least = format_quantity(float(np.min(said["memory"])), "bytes")
-            hints.append(f"none of a sample fits the usable {usable}, the smallest needs {least}")
-        if self.in_range_only and not np.any(said["in_range"]):
-            hints.append("none of a sample lies within the law's data, and only such are asked for")
-        why = "; ".join(hints) or "the limits exclude each other"
-        return f"no candidate of {self.space.name} meets all limits on {self.device.name}: {why}"
-
-    def _describe(
-        self,
-        problem: Problem,
-        result: SearchResult,
-        others: Sequence[tuple[Problem, SearchResult]],
-        summary: dict[str, Any],
-    ) -> SweepRun:
-        front = self._table(result.architectures)
-        front.insert(0, "index", result.indices)
-        references = front.iloc[:0].assign(name="")
-        if self.references:
-            # References stand beside candidates of their kind: in the front's commonest formats.
-            usual = [str(front[f"{part}_format"].mode()[0]) for part in FORMAT_PARTS]
-            models = concatenate([model.architectures() for model in self.references])
-            weights, kv, activations = usual
-            models = models.with_formats(weights, kv=kv, activations=activations)
-            references = self._table(models)
-        apart = distance(front[[COLUMNS[name] for name in self.objectives]].to_numpy())
-        order = np.argsort(apart, kind="stable")
-        knee = int(order[0])
-        shape = ["layers", "width", "query_heads", "kv_heads", "ffn_width", "experts"]
-        other = (front[shape] != front.loc[knee, shape]).any(axis=1).to_numpy()
-        rest = [int(row) for row in order[1:] if other[row]]
-        runner_up = rest[0] if rest else None
-        errors = Errors.of(
-            self.law, self.calibrated(), self.main_processor, self.ideal, self.own_intervals
-        )
-        found = assess(problem, result.indices, errors, knee, runner_up, seed=self.seed)
-        summary |= add_confidence(front, found, errors)
-        if others:
-            summary |= add_survival(front, knee, self.laws, result, others)
-        return SweepRun(self, front, references, knee, runner_up, summary)
-
-    def _table(self, arch: Architectures) -> pd.DataFrame:
-        """Return everything that is known of some candidates, a row each."""
-        import pandas as pd
-
-        law = self.law
-        found = self.estimate(arch)
-        floor = found if self.ideal else self.estimate(arch, ideal=True)
-        ends = {name: found.interval(name, floor) for name in ("ttft", "tpot", "latency", "energy")}
-        loss = predict(law, arch)
-        words = np.array(BOUNDS)
-        table = pd.DataFrame(
-            {
-                "loss": loss.loss,
-                "loss_penalty": loss.penalty,
-                "ttft_s": found.ttft,
-                "ttft_s_low": ends["ttft"][0],
-                "ttft_s_high": ends["ttft"][1],
-                "tpot_s": found.tpot,
-                "tpot_s_low": ends["tpot"][0],
-                "tpot_s_high": ends["tpot"][1],
-                "latency_s": found.latency,
-                "latency_s_low": ends["latency"][0],
-                "latency_s_high": ends["latency"][1],
-                "energy_j": found.energy,
-                "energy_j_low": ends["energy"][0],
-                "energy_j_high": ends["energy"][1],
-                "memory_bytes": found.memory_bytes,
-                "tokens_per_s": found.tokens_per_s,
-                "parameters": found.parameters.astype(np.int64),
-                "active_parameters": found.active_parameters.astype(np.int64),
-                "weight_bytes": found.weight_bytes,
-                "kv_cache_bytes": found.kv_cache_bytes,
-                "prefill_bound": words[found.prefill_bound],
-                "decode_bound": words[found.decode_bound],
-                "bound": words[found.bound],
-                "fits": found.fits,
-                "in_range": loss.in_range,
-                "out_of_range": out_of_range_reasons(law, arch),
-            }
-        )
-        if found.placement is not None:
-            placed = np.array([str(option) for option in found.placements], dtype=object)
-            table["placement"] = placed[found.placement]
-        return pd.concat([arch.to_frame(), table], axis=1)
 
     def estimate(
         self, arch: Architectures, breakdown: bool = False, ideal: bool | None = None

@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from roofline.report.figures import FAINT, GREY, INK, STYLE, write_title
-from roofline.report.labels import DPI, place_labels
+from roofline.drawing.labels import DPI, name_point, place_labels
+from roofline.drawing.style import FAINT, GREY, INK, STYLE
+from roofline.drawing.titles import write_title
 from roofline.strategies.plan import DIMENSIONS, LIMITS
 from spec_files import format_quantity
 
@@ -55,7 +56,7 @@ def front_figure(plan: Plan) -> Figure:
         rest = np.argwhere(plan.fits & ~np.isnan(costs))
         panel.scatter(
             costs[tuple(rest.T)], 100 * plan.options.accuracy[tuple(rest.T)], s=3, color=FAINT,
-            alpha=0.35, lw=0, zorder=1, rasterized=True, label="other options within the limits",
+            alpha=0.35, lw=0, zorder=1, rasterized=True, label="Other options within the limits",
         )  # fmt: skip
         x, y = costs[tuple(front.T)], 100 * plan.options.accuracy[tuple(front.T)]
         panel.step(x, y, where="post", color=GREY, lw=0.8, zorder=2)
@@ -100,14 +101,7 @@ def _label(panel: Axes, plan: Plan, pick: Pick, x: float, y: float) -> Annotatio
     r, t = pick
     o = plan.options
     times = f" × {o.samples[t]}" if o.samples[t] > 1 else ""
-    label = panel.annotate(
-        f"{o.models[r]} {o.formats[r]}{times}", (x, y), xytext=(0, 0), textcoords="offset points",
-        ha="center", va="center", fontsize=7, color=INK, zorder=6, parse_math=False,
-        arrowprops={"arrowstyle": "-", "lw": 0.5, "color": INK, "alpha": 0.6, "shrinkA": 0,
-                    "shrinkB": 2},
-    )  # fmt: skip
-    label.set_in_layout(False)
-    return label
+    return name_point(panel, f"{o.models[r]} {o.formats[r]}{times}", (x, y), INK, size=7)
 
 
 def _title(plan: Plan) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spec_files import SpecError
+from roofline.outputs import FIGURE_DPI, whole_folder, write_text
 
 if TYPE_CHECKING:
     from roofline.strategies.plan import Plan
@@ -13,33 +13,17 @@ if TYPE_CHECKING:
 FILES = ("front.csv", "plan.yaml", "front.png")
 
 
-def check_folder(path: Path) -> None:
-    """Refuse a folder that holds something already, and a file in its place."""
-    try:
-        if path.is_dir() and any(path.iterdir()):
-            raise SpecError(f"--out: {path} is not empty, and nothing is overwritten; name another")
-        if path.exists() and not path.is_dir():
-            raise SpecError(f"--out: {path} is a file; name a folder")
-    except OSError as refused:
-        raise SpecError(f"--out: {path}: {refused.strerror}") from None
-
-
 def write_plan(plan: Plan, path: Path, more: dict[str, Any] | None = None) -> None:
-    """Write front.png, plan.yaml and, last, front.csv; more: entries of plan.yaml."""
+    """Write front.png, plan.yaml and front.csv; more: entries of plan.yaml."""
     import yaml
 
     from roofline.strategies.account import to_dict
     from roofline.strategies.figures import front_figure
 
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        front_figure(plan).savefig(path / "front.png", dpi=150)
-        said = to_dict(plan) | (more or {})
-        said.pop("front")
+    said = to_dict(plan) | (more or {})
+    said.pop("front")
+    with whole_folder(path) as folder:
+        front_figure(plan).savefig(folder / "front.png", dpi=FIGURE_DPI)
         text = yaml.safe_dump(said, sort_keys=False, allow_unicode=True)
-        (path / "plan.yaml").write_text(text, encoding="utf-8")
-        part = path / ".front.csv"
-        plan.to_frame().to_csv(part, index=False)
-        part.rename(path / "front.csv")
-    except OSError as refused:
-        raise SpecError(f"--out: cannot write {path}: {refused.strerror}") from None
+        write_text(folder / "plan.yaml", text)
+        plan.to_frame().to_csv(folder / "front.csv", index=False)

@@ -19,7 +19,9 @@ class Report(Spec):
     pass_at_1: float = Field(gt=0, lt=1)
     """Share of the questions answered right."""
     source: str
+    """Where it was published."""
     date: str
+    """Of the source."""
     checked: bool = True
     """Whether the number was held against its source or a copy of it; a plan says where not."""
 
@@ -28,7 +30,9 @@ class Task(Spec):
     """A benchmark, or one's own kind of question."""
 
     name: str
+    """What commands and tables call it; the file's name where not given."""
     title: str
+    """In words."""
     prompt: int = Field(ge=1, le=1_000_000)
     """Tokens of a question, instructions included."""
     answer: int = Field(ge=1, le=1_000_000)
@@ -62,7 +66,9 @@ class Task(Spec):
     votes: bool = True
     """Whether answers can be told to be the same, so that they can be counted."""
     source: str
+    """Of the benchmark."""
     date: str
+    """Of the source."""
     models: dict[str, tuple[Report, ...]] = Field(default_factory=dict)
     """Reports by shipped model; of several the mean is taken, and their spread is the error."""
 

@@ -34,7 +34,9 @@ class Verifier(Spec):
     """Share of a score's variance that all samples of one answer have in common: what a verifier
     gets wrong about an answer itself, which more samples do not average away."""
     name: str = ""
+    """What commands and tables call it; the file's name where not given."""
     title: str = ""
+    """In words."""
     model: str | None = None
     """Shipped model, or file of one, whose passes it takes; none for a judge that is no model and
     whose work is not costed, as unit tests."""
@@ -43,7 +45,9 @@ class Verifier(Spec):
     tasks: tuple[str, ...] = ()
     """Tasks that it judges; none for all."""
     source: str = ""
+    """Where its quality was published."""
     date: str = ""
+    """Of the source."""
 
     @property
     def distance(self) -> float:

@@ -11,15 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arch_space.architectures import Architectures, columns
-from arch_space.huggingface import (
-    _ACTIVATIONS,
-    _WRAPPERS,
-    FAMILIES,
-    families_of,
-    from_huggingface,
-    to_huggingface,
-)
-from arch_space.huggingface_layers import (
+from arch_space.huggingface import FAMILIES, families_of, from_huggingface, to_huggingface
+from arch_space.huggingface.families import WRAPPERS
+from arch_space.huggingface.keys import ACTIVATIONS
+from arch_space.huggingface.layers import (
     DELTA_NET,
     GEMMA_3N,
     GEMMA_4,
@@ -44,7 +39,7 @@ def assert_same(one: Architectures, other: Architectures) -> None:
 
 def test_there_is_a_published_config_of_every_known_type():
     types = {config.get("model_type") for config in map(published, PUBLISHED)}
-    assert types == {*FAMILIES, *_WRAPPERS} - {"gemma3n_text", "gemma4_text", "qwen3_5_moe_text"}
+    assert types == {*FAMILIES, *WRAPPERS} - {"gemma3n_text", "gemma4_text", "qwen3_5_moe_text"}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -271,7 +266,7 @@ def test_keys_that_a_file_may_omit_take_the_defaults_of_their_config_class():
                 "first_k_dense_replace")  # fmt: skip
     for name in PUBLISHED:
         config = published(name)
-        if config["model_type"] in _WRAPPERS:  # published without them already
+        if config["model_type"] in WRAPPERS:  # published without them already
             continue
         if not FAMILIES[config["model_type"]].latent:
             config |= {"num_attention_heads": 32, "hidden_size": 32 * 64}
@@ -426,7 +421,7 @@ def test_activations_that_transformers_knows_are_read(activation):
 def test_known_activations_are_those_of_transformers():
     activations = pytest.importorskip("transformers").activations
     with_parameters = {"prelu", "xielu"}
-    assert set(_ACTIVATIONS) == set(activations.ACT2FN) - with_parameters
+    assert set(ACTIVATIONS) == set(activations.ACT2FN) - with_parameters
 
 
 def test_one_config_is_of_one_candidate():

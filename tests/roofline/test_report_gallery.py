@@ -1,14 +1,18 @@
 """The gallery: what it keeps, and the comparison held against the fronts themselves."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from hardware_specs import load_device
+from roofline.efficiency.calibrated import calibrated
 from roofline.report import __main__ as gallery
 from roofline.report.comparison import BUDGETS, best_within, fronts_figure
+from roofline.report.screenshots import VIEWPORTS
 from roofline.search.sweep import Sweep
 
 
@@ -62,10 +66,13 @@ def test_a_kept_run_is_small_and_whole(tmp_path: Path) -> None:
     given = gallery.GALLERY["phone"] | {"references": ["none"]}
     gallery.keep(target, "paper-grid", **given)
     kept = {file.name for file in target.iterdir()}
-    assert set(gallery.KEPT) <= kept <= {*gallery.KEPT, "page-desktop.png", "page-phone.png"}
+    shown = [f"page-{name}" for name in VIEWPORTS]
+    pictures = {f"{name}{end}.png" for name in shown for end in ("", "-dark")}
+    assert not pictures & kept or pictures <= kept
+    assert all((target / name).stat().st_size < 3e5 for name in pictures & kept)
+    assert set(gallery.KEPT) <= kept <= {*gallery.KEPT, *pictures}
     assert sum(file.stat().st_size for file in target.iterdir()) < 3e6
-    limit = pd.read_csv(target / "front.csv")["tpot_s"].max()
-    assert limit <= 0.05
+    assert Sweep.load(target / "sweep.yaml").device.name == load_device("phone").name
 
 
 def test_what_is_not_known_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,11 +81,26 @@ def test_what_is_not_known_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert not list(tmp_path.iterdir())
 
 
-def test_the_devices_of_the_gallery_have_rows_of_their_own() -> None:
-    from hardware_specs import load_device
-    from roofline.efficiency.calibrated import calibrated
-
-    for given in gallery.GALLERY.values():
-        known = calibrated(load_device(given["device"])).processor(None).calibration
+def test_two_devices_of_the_gallery_have_rows_of_their_own() -> None:
+    for name in ("jetson", "laptop"):
+        device = load_device(gallery.GALLERY[name]["device"])
+        known = calibrated(device).processor(None).calibration
         assert known is not None
         assert known.basis == "device"
+
+
+def test_the_phone_of_the_gallery_is_what_the_readme_runs() -> None:
+    root = Path(__file__).parents[2]
+    readme = (root / "README.md").read_text()
+    (name,) = re.findall(r"bin/roofline sweep --device (\S+?)(?:\.yaml)?$", readme, re.MULTILINE)
+    device = load_device(name)
+    assert gallery.GALLERY["phone"] == {"device": "phone"}
+    kept = Sweep.load(root / "reports" / "phone" / "sweep.yaml")
+    assert kept.device.name == device.name == load_device("phone").name
+    plain = Sweep.prepare(device=device, space="on-device")
+    for field in ("objectives", "constraints", "method", "seed", "space"):
+        assert getattr(kept, field) == getattr(plain, field), field
+    front = pd.read_csv(root / "reports" / "phone" / "front.csv")
+    again = kept.estimate(kept.space.at(front["index"].to_numpy()))
+    np.testing.assert_allclose(again.tpot, front["tpot_s"], rtol=1e-6)
+    np.testing.assert_allclose(again.energy, front["energy_j"], rtol=1e-6)

@@ -3,12 +3,14 @@
 import itertools
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from arch_space.spaces import Space, load_space
+from hardware_specs import load_device
+from roofline.laws import load_law
 from roofline.search import (
     Constraint,
     Problem,
@@ -19,9 +21,14 @@ from roofline.search import (
     non_dominated,
     parse_objectives,
     search,
+    seconds_to_enumerate,
 )
-from roofline.search import search as search_module
+from roofline.search.search import choose_method
+from roofline.workload import Workload
 from spec_files import SpecError, parse_spec
+
+choice = sys.modules[choose_method.__module__]
+enumeration = sys.modules[enumerate_exactly.__module__]
 
 TINY = """
 name: tiny
@@ -245,13 +252,38 @@ def test_nsga2_under_tight_constraints_stays_within_them():
 
 def test_auto_enumerates_what_is_quickly_enumerated(monkeypatch):
     assert search(problem()).method == "exact"
-    module = sys.modules[search_module.__module__]
-    monkeypatch.setattr(module, "PATIENCE", 1e-9)
-    assert search(problem()).method == "pruned"
+    monkeypatch.setattr(choice, "SOON", 1e-9)
+    monkeypatch.setattr(choice, "PATIENCE", 1e-9)
+    assert search(problem(), max_seconds=60).method == "pruned"
     many = problem(objectives=("loss", "tpot", "ttft", "latency", "memory"))
     assert search(many, evaluations=100).method == "nsga2"
     with pytest.raises(SpecError, match="nearest is 'exact'"):
         search(problem(), "exakt")
+
+
+def test_the_estimate_goes_by_what_would_run(monkeypatch):
+    """Loops on a large grid, columns on a small one, each within what it then takes."""
+    judge = RooflineEvaluator(load_device("phone"), Workload(), load_law("codesign"))
+    asked = Problem(load_space("on-device"), judge)
+    said = seconds_to_enumerate(asked, workers=1)
+    took = enumerate_exactly(asked, workers=1).seconds
+    assert took / 4 < said < 4 * took
+    monkeypatch.setattr(enumeration, "WORTH_COMPILING", np.inf)
+    assert seconds_to_enumerate(asked, workers=1) > 5 * said
+    assert seconds_to_enumerate(problem(), workers=1) < 5
+
+    # Pruning begins where loops, not columns, would take long.
+    monkeypatch.undo()
+    monkeypatch.setattr(choice, "SOON", 2 * said)
+    assert choose_method(asked, workers=1) == "exact"
+    monkeypatch.setattr(choice, "SOON", said / 5)
+    assert choose_method(asked, workers=1) == "pruned"
+    many = replace(asked, objectives=("loss", "tpot", "ttft", "latency", "memory"))
+    assert choose_method(many, workers=1) == "exact", "what cannot be pruned may take a minute"
+    monkeypatch.setattr(choice, "PATIENCE", said / 5)
+    assert choose_method(many, workers=1) == "nsga2"
+    monkeypatch.undo()
+    assert choose_method(asked, workers=1, max_seconds=said / 5) == "pruned"
 
 
 def test_objectives_and_constraints_are_checked():
@@ -286,10 +318,6 @@ def test_importing_the_search_loads_no_heavy_package():
 @pytest.fixture(scope="module")
 def paper():
     """The paper's grid on its device, and the exact front of it."""
-    from hardware_specs import load_device
-    from roofline.laws import load_law
-    from roofline.workload import Workload
-
     judge = RooflineEvaluator(
         load_device("jetson-agx-orin-64gb"),
         Workload(prompt=1024, generate=16),

@@ -70,6 +70,8 @@ def _row(test: Mapping[str, Any], place: str, name: str) -> Row:
     said += {"1": ["FA on"], "0": ["FA off"], "True": ["FA on"], "False": ["FA off"]}.get(
         str(test.get("flash_attn")), []
     )
+    for option, key in (("-b", "n_batch"), ("-ub", "n_ubatch")):
+        said += [f"{option} {tokens:.0f}"] if (tokens := number(test, key, place)) else []
     types = [str(test[key]) for key in ("type_k", "type_v") if test.get(key)]
     parameters = number(test, "model_n_params", place)
     row: Row = {
@@ -161,6 +163,8 @@ def _from_cells(cells: dict[str, str], place: str) -> Row:
         "type_k": cells.get("type_k"),
         "type_v": cells.get("type_v"),
         "flash_attn": cells.get("fa"),
+        "n_batch": cells.get("n_batch"),
+        "n_ubatch": cells.get("n_ubatch"),
         "n_prompt": test[1] or 0,
         "n_gen": test[2] or 0,
         "n_depth": test[3] or 0,

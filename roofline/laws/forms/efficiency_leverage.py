@@ -1,6 +1,6 @@
 """Efficiency leverage: how much less compute a mixture needs than a dense model as good.
 
-    EL = A'^(a + d log10 C + g (log2 G)^2 + b log2 G)
+    1 / EL = (1 / A')^(a + d log10 C + g (log2 G)^2 + b log2 G)
     1 / A' = 1 / (A + 1 / (1 / a_start - 1 / a_max)) + 1 / a_max
 
 A is the share of the experts that a token meets, C the training compute and G twice the width over

@@ -9,6 +9,7 @@ import numpy as np
 from roofline.search.evolution.encoding import Encoding
 from roofline.search.evolution.operators import cross, mutate
 from roofline.search.evolution.state import Archive
+from roofline.search.problem import Evaluation
 
 Array = np.ndarray
 
@@ -34,21 +35,28 @@ class Breeder:
 
     def begin(self, rows: Array) -> None:
         """Evaluate a first generation: rows (N, dimensions), each a new candidate."""
-        from pymoo.core.population import Population
-
         judged = self.archive.evaluate(self.encoding.points(rows))
         known = judged.points[judged.feasible]
         if len(known) > 1:
             # NSGA-III takes distances below 0.001 for none: seconds a token must not be that small.
             spread = np.ptp(known, axis=0)
             self.scale = np.where(spread > 0, spread, 1.0)
-        first = Population.new(
+        self.algorithm.pop_size = max(len(rows), 2)
+        self._tell(rows, judged)
+
+    def join(self, points: Array) -> None:
+        """Evaluate new candidates that come from elsewhere, and let the fit ones breed too."""
+        self._tell(self.encoding.ranks(points), self.archive.evaluate(points))
+
+    def _tell(self, rows: Array, judged: Evaluation) -> None:
+        from pymoo.core.population import Population
+
+        joining = Population.new(
             X=rows, F=_finite(judged.points) / self.scale, G=judged.excess[:, None]
         )
-        for each in first:
+        for each in joining:
             each.evaluated.update("FG")
-        self.algorithm.pop_size = max(len(rows), 2)
-        self.algorithm.tell(infills=first)
+        self.algorithm.tell(infills=joining)
 
     def breed(self, most: int) -> int:
         """Make the next generation, of at most so many new candidates; return of how many."""

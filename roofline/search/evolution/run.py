@@ -31,8 +31,8 @@ Progress = Callable[[int, int], None]
 ALGORITHMS = {"nsga2": "NSGA-II", "nsga3": "NSGA-III"}
 
 POPULATION = 200
-POLISH = 0.5
-"""Share of the evaluations that is kept for the walk along the front."""
+POLISH = 0.25
+"""Share of the evaluations that goes to the walk along the front."""
 GENERATIONS = 40
 """Into which the evaluations are divided where there are too few for whole populations."""
 WALKERS = 16
@@ -88,11 +88,11 @@ def evolve(
     The first generation is of corners of the space, of the candidates nearest to reference models
     (all shipped ones by default), and of random ones. Offspring that break a rule are moved to the
     nearest candidate; those evaluated before are bred again, so each evaluation is of a new
-    candidate. Once the hypervolume grows no more, or half of the evaluations are spent, the rest
-    goes to neighbours of the front: points that differ from a member in one value; where none are
-    left, breeding goes on. The run ends where neither finds more, where `patience` generations'
-    worth of evaluations add no more than `tolerance` of the hypervolume, or with the evaluations.
-    The front is that of all evaluated.
+    candidate. A quarter of the evaluations goes to neighbours of the front, points that differ from
+    a member in one value, first of those members that add most to the hypervolume; what is found
+    there breeds too. Once `patience` generations' worth of evaluations add no more than `tolerance`
+    of the hypervolume, the walk goes on alone, until it finds no more either. The evaluations end
+    the run at the latest. The front is that of all evaluated.
 
     checkpoint: a file that the search continues from, if it is there, and that is written every so
     many seconds and at the end; the front is the same, byte for byte, as without interruption.
@@ -140,7 +140,7 @@ class _Run:
         )
         self.phase = "first"
         self.walked = np.empty(0, dtype=np.int64)
-        self.bred_out = False  # breeding gains nothing more
+        self.walk_spent = 0
         self.seconds = 0.0
 
     @property
@@ -154,19 +154,15 @@ class _Run:
             most = min(self.population, self.left)
             self.breeder.begin(first(self.encoding, self.archive, self.references, most, self.rng))
             self.growth.begin(self.archive)
-            self.phase = "breed"
-        elif self.phase in ("breed", "breed on"):
-            kept = int(self.settings.evaluations * POLISH) if self.phase == "breed" else 0
-            bred = self.breeder.breed(self.left - kept) if self.left > kept else 0
-            stalled = self.growth.stalled(self.archive)
-            if stalled or not bred:
-                self.bred_out = stalled or self.left > kept
+            self.phase = "search"
+        elif self.phase == "search":
+            behind = self.walk_spent < POLISH * self.archive.evaluated
+            moved = (behind and self._walk()) or self.breeder.breed(self.left) or self._walk()
+            if not moved or self.growth.stalled(self.archive):
                 self.growth.begin(self.archive)
                 self.phase = "walk"
-        elif self.growth.stalled(self.archive):
+        elif self.growth.stalled(self.archive) or not self._walk():
             self.phase = "done"
-        elif not self._walk():
-            self.phase = "done" if self.bred_out else "breed on"
         if self.left <= 0:
             self.phase = "done"
 
@@ -185,8 +181,9 @@ class _Run:
         near = self.encoding.points(around(self.encoding, self.encoding.ranks(from_here)))
         near = self.rng.permutation(near[front.new(near)])[: self.left]
         self.walked = np.concatenate([self.walked, from_here])
+        self.walk_spent += len(near)
         if len(near):
-            front.evaluate(near)
+            self.breeder.join(near)
         return True
 
     def save(self, path: Path) -> None:
@@ -198,7 +195,7 @@ class _Run:
             "phase": self.phase,
             "random": json.dumps(self.rng.bit_generator.state),
             "walked": self.walked,
-            "bred_out": self.bred_out,
+            "walk_spent": self.walk_spent,
             "since": self.growth.since,
             "before": self.archive.points[:0] if before is None else before,
             "seconds": self.seconds,
@@ -221,7 +218,7 @@ class _Run:
             getattr(self, part).load({n.removeprefix(f"{part}_"): saved[n] for n in names})
         self.rng.bit_generator.state = json.loads(str(saved["random"]))
         self.phase, self.walked = str(saved["phase"]), saved["walked"]
-        self.bred_out = bool(saved["bred_out"])
+        self.walk_spent = int(saved["walk_spent"])
         self.growth.since, self.growth.before = int(saved["since"]), saved["before"]
         self.seconds = float(saved["seconds"])
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-CORNERS, REFERENCES = 0.3, 0.3
+CORNERS, REFERENCES = 0.15, 0.15
 """Shares of the first generation, at most."""
 
 

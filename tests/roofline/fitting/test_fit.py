@@ -234,6 +234,8 @@ def test_hold_out_tells_the_right_form_from_simpler_ones():
         ("N > 4e7", "leaves 7 of 56 rows|cannot be told apart"),
         ("size > 3", "unknown name 'size'"),
         ("N + 1", "is not a condition"),
+        ("N > 1e9 and D", "D beside and/or is not a comparison"),
+        ("N > '5'", "a number and a quoted word are compared"),
         ("N >", "is not an expression"),
     ],
 )

@@ -65,7 +65,7 @@ def test_nothing_is_overwritten(runs, tmp_path, capsys):
     assert "exists; --force overwrites it" in capsys.readouterr().err
     assert law.read_text() == "mine"
     assert run(["fit", str(runs), "--report", str(tmp_path), *QUICK]) == 2
-    assert "not an empty folder" in capsys.readouterr().err
+    assert "is not empty, and nothing is overwritten" in capsys.readouterr().err
     assert run(["fit", str(runs), "-o", str(law), "--force", *QUICK]) == 0
     assert load_law(law).form == "chinchilla"
 

@@ -157,3 +157,9 @@ def test_every_data_set_says_where_it_is_from():
         assert entry.licence
         assert len(entry.sha256) == 64
         assert "arXiv" in entry.source
+
+
+def test_one_column_is_not_two_variables():
+    table = pd.DataFrame({"n": [1e8, 1e9], "loss": [3.0, 2.0]})
+    with pytest.raises(SpecError, match="'n' is said to be both parameters and tokens"):
+        Runs(table, columns={"parameters": "n", "tokens": "n"})

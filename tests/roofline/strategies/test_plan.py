@@ -250,7 +250,8 @@ def test_said_and_saved_are_the_same(found, tmp_path) -> None:
     import pandas as pd
     import yaml
 
-    from roofline.strategies.folder import check_folder, write_plan
+    from roofline.outputs import check_folder
+    from roofline.strategies.folder import write_plan
 
     write_plan(found, tmp_path / "plan")
     table = pd.read_csv(tmp_path / "plan" / "front.csv")
@@ -264,17 +265,13 @@ def test_said_and_saved_are_the_same(found, tmp_path) -> None:
         check_folder(tmp_path / "plan")
 
 
-def test_a_full_plan_is_quick() -> None:
-    """20 models x 4 formats x all strategies x answers to 64 within 5 s of one core."""
-    from time import process_time
-
+def test_a_full_plan() -> None:
+    """20 models x 4 formats x all strategies x answers to 64 (benchmarks/strategies_speed.py)."""
     models = load_models(sorted(MATH.models)[:20])
-    begun = process_time()
     found = plan(PHONE, MATH, models, ["fp16", "int8", "int4-g128", "q4_k_m"], {}, verifiers=JUDGES)
     assert set(found.options.strategy) == set(strategies())
     assert found.options.samples.max() == 64
     assert found.options.count > 30_000
-    assert process_time() - begun < 5.0
 
 
 def test_numbers_that_nobody_confirmed_are_said_to_be() -> None:

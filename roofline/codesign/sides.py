@@ -71,7 +71,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, eq=False)
-class Factored:
+class TwoSided:
     """What N candidates cost under one workload, as a function of bandwidth, peak and power.
 
     prefill, step: sides of the operators of the prefill, and of a decode step where the context
@@ -95,7 +95,7 @@ class Factored:
     def __len__(self) -> int:
         return len(self.memory)
 
-    def __getitem__(self, rows: Any) -> Factored:
+    def __getitem__(self, rows: Any) -> TwoSided:
         """Return some of the candidates."""
 
         def taken(value: Any) -> Any:
@@ -148,13 +148,13 @@ class Factored:
         return seconds
 
 
-def factor(
+def both_sides(
     arch: Architectures,
     device: Device,
     workload: Workload,
     processor: str | None = None,
     ideal: bool = False,
-) -> Factored:
+) -> TwoSided:
     """Ask the engine for both sides of every operator of N candidates on a calibrated device."""
     arch = arch.as_float()
     unit = device.processor(processor)
@@ -178,7 +178,7 @@ def factor(
     prefill, step, *ends = blocks
     affine = [_affine(device, unit, known, phase) for phase in (0, 1)]
     dram = device.memory.dram.bandwidth.value
-    return Factored(
+    return TwoSided(
         prefill=prefill,
         step=step,
         stretches=tuple(

@@ -9,8 +9,8 @@ import pytest
 
 from arch_space.library import load_model, shipped_models
 from hardware_specs import load_device
-from roofline.codesign.factored import factor
 from roofline.codesign.hardware import Template
+from roofline.codesign.sides import both_sides
 from roofline.efficiency.calibrated import calibrated
 from roofline.engine import estimate
 from roofline.workload import Workload
@@ -24,7 +24,7 @@ def template_of(name: str, arch, processor: str | None = None) -> Template:
 
 def worst_difference(arch, template, workload, on_chip, ideal, rng, tries=4) -> float:
     own = replace(template.hardware, on_chip=on_chip)
-    known = factor(arch, template.to(own), workload, template.processor, ideal)
+    known = both_sides(arch, template.to(own), workload, template.processor, ideal)
     worst = 0.0
     for _ in range(tries):
         b, p, w = np.exp(rng.uniform(-3, 3, 3))
@@ -98,7 +98,7 @@ def test_two_levels_on_the_chip_are_told_apart(space) -> None:
 
 def test_some_of_the_candidates(phone, space) -> None:
     arch = space.candidates()[0]
-    known = factor(arch, phone, Workload(1, 64, 8))
+    known = both_sides(arch, phone, Workload(1, 64, 8))
     rows = np.array([3, 0, 50])
     part = known[rows].costs(["latency"], 2.0, 0.5)["latency"]
     np.testing.assert_array_equal(part, known.costs(["latency"], 2.0, 0.5)["latency"][rows])

@@ -1,7 +1,7 @@
 """What a config.json says of layers that differ: their kinds, their states, their own embeddings.
 
 A reader turns the keys of a model type into columns, beside those that every type has; a writer
-says them again. `arch_space/huggingface.py` knows which type has which.
+says them again. `families.py` knows which type has which.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arch_space.huggingface import Keys
+    from arch_space.huggingface.keys import Keys
 
 __all__ = ["DELTA_NET", "GEMMA_3N", "GEMMA_4", "NEMOTRON_H", "SHORT_CONVOLUTIONS", "Kinds"]
 

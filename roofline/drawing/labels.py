@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.collections import PathCollection
 from matplotlib.offsetbox import AnchoredText
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 if TYPE_CHECKING:
@@ -28,15 +29,32 @@ _DIRECTIONS = np.array(
     ]
 )  # fmt: skip
 _DISTANCES = np.array([6, 10, 16, 26, 38, 52, 68])
+_NEAR = 40.0  # points that a name which may be left out stands away at most
 _TURNS = 4  # in which each label is placed
 _LEADER = np.linspace(0, 1, 16)[:, None]  # where a leader is looked at, from its point to its label
+
+
+def name_point(panel: Axes, words: str, at: Any, colour: str, size: float = 7.5) -> Annotation:
+    """Name a point of a panel; `place_labels` finds where the name stands.
+
+    White surrounds the letters, so that a line that they cross does not run through them.
+    """
+    label = panel.annotate(
+        words, tuple(at), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+        fontsize=size, color=colour, zorder=6, parse_math=False, arrowprops={"arrowstyle": "-",
+        "lw": 0.5, "color": colour, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2},
+    )  # fmt: skip
+    label.set_path_effects([withStroke(linewidth=2.2, foreground="white", alpha=0.85)])
+    label.set_in_layout(False)
+    return label
 
 
 def place_labels(panel: Axes, labels: list[Annotation], drop: bool = False) -> None:
     """Move each label beside its point, to where it covers least. The layout must be known.
 
-    drop: remove a label that can stand only on top of something, or on another's leader. Each is
-    placed in turn and then again, given the others: O(turns x labels x places x obstacles).
+    drop: remove a label that can stand only on top of something, on another's leader, or so far
+    away that its own leader runs through marks. Each is placed in turn and then again, given the
+    others: O(turns x labels x places x obstacles).
     """
     fixed: list[Artist] = [text for text in panel.texts if text not in labels]
     fixed += [artist for artist in panel.artists if isinstance(artist, AnchoredText)]
@@ -44,7 +62,7 @@ def place_labels(panel: Axes, labels: list[Annotation], drop: bool = False) -> N
         fixed.append(legend)
     still = np.array([_extent(artist) for artist in fixed]).reshape(-1, 4)
     markers, lines = _marker_boxes(panel), _line_pixels(panel)
-    places = [_places(panel, label, markers, lines) for label in labels]
+    places = [_places(panel, label, markers, lines, drop) for label in labels]
     chosen: dict[int, int] = {}
     for _, (i, there) in product(range(_TURNS), enumerate(places)):
         chosen.pop(i, None)
@@ -82,13 +100,14 @@ class _Places:
     costs: Array
 
 
-def _places(panel: Axes, label: Annotation, markers: Array, lines: Array) -> _Places:
-    """Return where a label may stand, given what is drawn."""
+def _places(panel: Axes, label: Annotation, markers: Array, lines: Array, drop: bool) -> _Places:
+    """Return where a label may stand, given what is drawn; nearby alone if it may be dropped."""
     left, low, right, high = _extent(label)
     half = np.array([right - left, high - low]) / 2 + 1
     point = panel.transData.transform(label.xy)
-    distances = np.repeat(_DISTANCES, len(_DIRECTIONS))
-    shifts = np.tile(_DIRECTIONS, (len(_DISTANCES), 1)) * (half + distances[:, None] * DPI / 72.0)
+    ladder = _DISTANCES[_DISTANCES <= _NEAR] if drop else _DISTANCES
+    distances = np.repeat(ladder, len(_DIRECTIONS))
+    shifts = np.tile(_DIRECTIONS, (len(ladder), 1)) * (half + distances[:, None] * DPI / 72.0)
     boxes = np.hstack([point + shifts - half, point + shifts + half])
     with np.errstate(divide="ignore"):  # a leader ends where it meets its label's box
         ends = np.maximum(0, 1 - (half / np.abs(shifts)).min(axis=1))
@@ -98,14 +117,13 @@ def _places(panel: Axes, label: Annotation, markers: Array, lines: Array) -> _Pl
     frame = panel.get_window_extent()
     outside = (boxes[:, :2] < frame.min).any(axis=1) | (boxes[:, 2:] > frame.max).any(axis=1)
     own = _overlaps(np.concatenate([point - 1, point + 1]), markers)[0]
+    crosses = _run_through(leaders, markers[~own])
     return _Places(
         shifts=shifts,
         boxes=boxes,
         leaders=leaders,
-        covers=1000 * outside + 100 * _overlaps(boxes, markers).sum(axis=1),
-        costs=distances
-        + 4 * _overlaps(boxes, lines).sum(axis=1)
-        + 15 * _run_through(leaders, markers[~own]),
+        covers=1000 * outside + 100 * _overlaps(boxes, markers).sum(axis=1) + drop * crosses,
+        costs=distances + 4 * _overlaps(boxes, lines).sum(axis=1) + 15 * crosses,
     )
 
 

@@ -1,0 +1,1 @@
+"""How figures look: their style, their titles, and names that keep clear of what is drawn."""
