@@ -70,9 +70,8 @@ ELSEWHERE = {
     "roofline fit bian --form width-depth": 'fitting/test_runs.py: load_dataset("bian")',
     # A fit takes two minutes; the README's own is made, and serves the pages that go on from it.
     "roofline calibrate bench.csv --device rpi5 -o my-pi.yaml": 'test_calibrate.py: "calibrate"',
-    "roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set model=llama-3.2-1b": (
-        'test_calibrate.py: "calibrate"'
-    ),
+    "roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set"
+    " model=llama-3.2-1b": ('test_calibrate.py: "calibrate"'),
 }
 
 
@@ -232,9 +231,9 @@ def named(words: list[str]) -> None:
 
 
 def commands(text: str) -> list[list[str]]:
-    """Split a line into the words of its commands; what else a shell can do is not known here."""
+    """Split a line into the words of its commands; `| less` is all that may follow."""
     found: list[list[str]] = [[]]
-    for word in shlex.split(text, comments=True):
+    for word in shlex.split(text.removesuffix("| less"), comments=True):
         if word == "&&":
             found.append([])
         else:

@@ -53,6 +53,15 @@ def _measurements(file: Path) -> None:
     rows[rows["device_key"] == "rpi5"].to_csv(file, index=False)
 
 
+def _served(file: Path) -> None:
+    """Write what `vllm bench serve` writes, of one request at a time."""
+    run = {"backend": "vllm", "date": "20260301-101500", "model_id": "meta-llama/Llama-3.1-8B",
+           "num_prompts": 20, "max_concurrency": 1, "completed": 20, "duration": 48.0,
+           "total_input_tokens": 20480, "total_output_tokens": 2560, "output_throughput": 53.0,
+           "median_ttft_ms": 95.0, "median_tpot_ms": 18.2}  # fmt: skip
+    file.write_text(json.dumps(run))
+
+
 def _runs(file: Path) -> None:
     from roofline.laws import load_law
 
@@ -90,7 +99,9 @@ def _gallery(folder: Path) -> None:
 GIVEN: dict[str, Callable[[Path], None] | str] = {
     "config.json": _config,
     "measurements.csv": _measurements,
-    "bench.csv": _measurements,
+    "mine.csv": _measurements,
+    "new.csv": _measurements,
+    "bench.json": _served,
     "runs.csv": _runs,
     "curve.csv": _curve,
     "my-form.yaml": _form,
@@ -182,11 +193,19 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def to_do() -> dict[str, list[Step]]:
-    return once({page: steps(page, text) for page, text in PAGES.items()})
+    """Return the steps of all pages; none for one that cannot be read, whose own test says why."""
+    read: dict[str, list[Step]] = {}
+    for page, text in PAGES.items():
+        try:
+            read[page] = steps(page, text)
+        except (AssertionError, pytest.fail.Exception):
+            read[page] = []
+    return once(read)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_does_what_it_says(page: str, store: Path) -> None:
+    steps(page, PAGES[page])
     todo, names = to_do()[page], {"__name__": "__main__"}
     give(todo, store)
     assert page != TUTORIAL or not list(Path().iterdir()), "a stranger has nothing yet"
