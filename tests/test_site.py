@@ -155,7 +155,7 @@ def test_every_field_of_a_file_says_what_it_holds(site: Path) -> None:
     bare = set()
     for page in pages:
         title = ""
-        for part in re.findall(r"<h[12][^>]*>.*?<|<tr>.*?</tr>", page.read_text(), re.DOTALL):
+        for part in re.findall(r"<h[1-4][^>]*>.*?<|<tr>.*?</tr>", page.read_text(), re.DOTALL):
             if part.startswith("<h"):
                 title = part.split(">")[1].removesuffix("<")
             cells = re.findall(r"<td[^>]*>(.*?)</td>", part, re.DOTALL)

@@ -36,7 +36,8 @@ def calibrate(
 
     **Examples**
 
-    `roofline calibrate bench.csv --device rpi5 -o my-pi.yaml`
+    `roofline calibrate bench.csv --device rpi5 -o my-pi.yaml`: a profile that has your
+    measurements in it.
 
     `roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set model=llama-3.2-1b`
 
