@@ -56,13 +56,15 @@ SHELL = ("ls", "cat", "head", "tail", "grep", "cp", "sed")
 SMALLER = {
     "roofline codesign": "--space paper-grid",
     "roofline probe": "--quick",
+    "roofline sweep --device phone --max-tpot 50ms": "--space paper-grid",
+    "roofline sweep -d phone --law my-law.yaml": "--space paper-grid",
     "roofline sweep --device jetson-agx-orin-64gb --space paper-grid": "--evaluations 4000",
     "python -m roofline.codesign": "--space paper-grid --points 8",
-    "python -m roofline.compression": "--seeds 2 --steps 20",
     "python -m roofline.report": "--only phone --space paper-grid",
 }
 # or in the test that is named, as is what needs files that no one may ship.
 ELSEWHERE = {
+    "python -m roofline.compression": "compression/test_experiment.py: run(plan",
     "python -m roofline.budgets": "budgets/test_budget_command.py: main(",
     "python -m roofline.report --only comparison -o elsewhere --space paper-grid": (
         "test_report_gallery.py: gallery.main("
@@ -71,7 +73,7 @@ ELSEWHERE = {
     # A fit takes two minutes; the README's own is made, and serves the pages that go on from it.
     "roofline calibrate bench.csv --device rpi5 -o my-pi.yaml": 'test_calibrate.py: "calibrate"',
     "roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set"
-    " model=llama-3.2-1b": ('test_calibrate.py: "calibrate"'),
+    " model=llama-3.2-1b": 'test_calibrate.py: "calibrate"',
 }
 
 

@@ -89,6 +89,11 @@ def _form(file: Path) -> None:
     file.write_text(found.text)
 
 
+def _shaped_law(file: Path) -> None:
+    """Write a law that sees an architecture's shape, as a budget needs it."""
+    shutil.copy(ROOT / "roofline" / "laws" / "published" / "codesign.yaml", file)
+
+
 def _gallery(folder: Path) -> None:
     for file in (ROOT / "reports").glob("*/sweep.yaml"):
         (folder / file.parent.name).mkdir(parents=True)
@@ -106,7 +111,7 @@ GIVEN: dict[str, Callable[[Path], None] | str] = {
     "curve.csv": _curve,
     "my-form.yaml": _form,
     "my-law.yaml": "roofline fit runs.csv --form chinchilla -o my-law.yaml",
-    "my_law.yaml": "roofline fit runs.csv --form chinchilla -o my_law.yaml",
+    "my_law.yaml": _shaped_law,
     "my-pi.yaml": "roofline calibrate measurements.csv --device rpi5 -o my-pi.yaml",
     "here.yaml": "roofline probe --quick -o here.yaml",
     "sweep-phone": "roofline sweep --device phone --space paper-grid -o sweep-phone",
