@@ -20,10 +20,8 @@ Array = np.ndarray
 
 TAIL = 4.0
 """Degrees of freedom of the residuals: published rows hold mistakes that the gates cannot see."""
-SCALE = {"decode": 0.08, "prefill": 0.13}
-"""Scale of the residuals of log time: by how much a model differs from others on a device, which no
-effect holds. Of 0.05 and 0.08 (repeats of one benchmark) to 0.12 and 0.2, the one under which
-held-out models are predicted best (November 2026)."""
+SCALE = {"decode": 0.05, "prefill": 0.08}
+"""Scale of the residuals of log time: what repeats of one benchmark differ by."""
 STAGES: tuple[tuple[float, float | None, int], ...] = (
     (4.0, 2.0, 8),
     (2.0, 4.0, 8),
