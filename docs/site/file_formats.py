@@ -102,19 +102,22 @@ def _whole(schema: dict[str, Any], links: dict[str, str], level: int) -> Iterato
         if name not in links and below.get("properties")
     }
     links = links | {name: f"#{name.lower()}" for name in parts}
-    yield from _fields(schema, links)
+    said = {name: below.get("description", "") for name, below in parts.items()}
+    yield from _fields(schema, links, said)
     for name, below in parts.items():
-        yield from (f"{'#' * level} {name}", "", below.get("description", ""), "")
-        yield from _fields(below, links)
+        yield from (f"{'#' * level} {name}", "", said[name], "")
+        yield from _fields(below, links, said)
 
 
-def _fields(schema: dict[str, Any], links: dict[str, str]) -> Iterator[str]:
+def _fields(schema: dict[str, Any], links: dict[str, str], said: dict[str, str]) -> Iterator[str]:
+    """Write the table of a model's fields; one that says no more than its model has its words."""
     needed = schema.get("required", ())
     yield from ("| field | what it holds | kind | default |", "|---|---|---|---|")
     for name, about in schema.get("properties", {}).items():
-        said = "required" if name in needed else _default(about)
-        words = " ".join(about.get("description", "").split())
-        cells = (f"`{name}`", words, _type(about, links), said)
+        model = about.get("$ref", "").rsplit("/", 1)[-1]
+        words = about.get("description") or said.get(model, "").split("\n\n")[0]
+        default = "required" if name in needed else _default(about)
+        cells = (f"`{name}`", " ".join(words.split()), _type(about, links), default)
         yield "| " + " | ".join(cells) + " |"
     yield ""
 

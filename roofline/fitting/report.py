@@ -147,8 +147,9 @@ def residual_figure(fit: Fit, held: HeldOut | None = None, title: str = "") -> F
             for label, runs, errors, colour, mark in sets:
                 across = rest.predict(runs) if name == "predicted" else runs.numbers(name)
                 axis.plot(across, errors, mark, ms=4, alpha=0.6, mew=0, color=colour, label=label)
-                if name != "predicted" and across.min() > 0 and across.max() > 3 * across.min():
-                    _logarithmic(axis, across.max() / across.min())
+            low, high = axis.dataLim.intervalx
+            if name != "predicted" and 0 < 3 * low < high:
+                _logarithmic(axis, high / low)
             axis.axhline(0, color=GREY, lw=0.8, zorder=0)
             words = "predicted loss" if name == "predicted" else VARIABLES[name].title
             axis.set_xlabel(words[:1].upper() + words[1:])

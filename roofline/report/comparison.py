@@ -97,8 +97,8 @@ def fronts_figure(runs: Mapping[str, SweepRun]) -> Figure:
         first = next(iter(runs.values()))
         write_title(
             figure,
-            f"One space, {len(runs)} devices: {first.space_title}\n"
-            f"Losses by: {first.law_title}; {first.asked_briefly}; star: knee, its bars and the "
+            f"The least loss at each speed, on {len(runs)} devices\nSpace: {first.space_title}; "
+            f"losses by: {first.law_title}; {first.asked_briefly}; star: knee, its bars and the "
             "band: nine of ten measurements; dashed: the budgets of the table",
         )
     return figure

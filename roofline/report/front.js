@@ -12,7 +12,7 @@ function layout(x, y, annotations = []) {
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } },
     modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: colour("faint"), activecolor: colour("blue") },
     hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("faint"), font: { color: colour("ink") }, align: "left" },
-    xaxis: side(x), yaxis: side(y),
+    xaxis: side(x), yaxis: side({ ...y, title: { ...y.title, standoff: 10 } }),
     annotations: annotations.map((given) => ({ showarrow: false, font: { color: colour("quiet"), size: 11 }, ...given })),
   };
 }
@@ -68,14 +68,16 @@ function members(some, name, marker, x, y) {
 
 // The sides of their points that names stand on, without names that would cover anything.
 // points, marks: places on the axes, with the radius of their marks in pixels; taken: boxes of
-// pixels, from the lower left of the plot, that hold words already.
-function apart(points, marks, ranges, width, height, taken = []) {
+// pixels, from the lower left of the plot, that hold words already; lines: places along lines, on
+// which names stand only of points that must be named.
+function apart(points, marks, ranges, width, height, taken = [], lines = []) {
   const pixel = ({ at }) => at.map((value, i) =>
     ((value - ranges[i][0]) / (ranges[i][1] - ranges[i][0])) * (i ? height : width));
   const around = (point) => {
     const [[px, py], radius] = [pixel(point), point.radius ?? 5];
     return [px - radius, py - radius, px + radius, py + radius];
   };
+  const lined = lines.map(around);
   const placed = [...taken, ...[...points, ...marks].map(around)];
   return points.map((point) => {
     const [px, py] = pixel(point);
@@ -86,9 +88,11 @@ function apart(points, marks, ranges, width, height, taken = []) {
       "bottom center": [px - wide / 2, py - off - 14, px + wide / 2, py - off],
       "middle left": [px - off - 4 - wide, py - 7, px - off, py + 7],
     };
-    const free = (box) => box[0] > 0 && box[1] > 0 && box[2] < width && box[3] < height &&
-      placed.every((other) => box[0] > other[2] || box[2] < other[0] || box[1] > other[3] || box[3] < other[1]);
-    const side = Object.keys(boxes).find((key) => free(boxes[key]));
+    const clear = (box, others) =>
+      others.every((other) => box[0] > other[2] || box[2] < other[0] || box[1] > other[3] || box[3] < other[1]);
+    const free = (box) => box[0] > 0 && box[1] > 0 && box[2] < width && box[3] < height && clear(box, placed);
+    const apartFromLines = Object.keys(boxes).find((key) => free(boxes[key]) && clear(boxes[key], lined));
+    const side = apartFromLines ?? (point.must ? Object.keys(boxes).find((key) => free(boxes[key])) : undefined);
     if (side) placed.push(boxes[side]);
     return { text: side ? escapeHtml(point.name) : "", side: side ?? "middle right" };
   });

@@ -185,7 +185,7 @@ class Axis:
 
 
 def axis(objective: str, front: pd.DataFrame, loss_unit: str = NATS) -> Axis:
-    """Return the axis that suits a front: in the unit of its median, log where it spans wide.
+    """Return the axis that suits a front: in a unit for people, log where it spans wide.
 
     loss_unit: what the front's law speaks in.
     """
@@ -195,9 +195,9 @@ def axis(objective: str, front: pd.DataFrame, loss_unit: str = NATS) -> Axis:
     wide = len(values) > 0 and bool(values.max() > WIDE * values.min())
     unit, scale = loss_unit, 1.0
     if dimension != "ratio":
-        unit = format_quantity(float(np.median(values)) if len(values) else 1.0, dimension).split()[
-            1
-        ]
+        # Between the median and the largest: ms for 0.5 to 20 ms, though half are below one.
+        typical = float(np.sqrt(np.median(values) * values.max())) if len(values) else 1.0
+        unit = format_quantity(typical, dimension).split()[1]
         scale = parse_quantity(f"1 {unit}", dimension)
     return Axis(objective, column, _TITLES[objective], unit, scale, wide)
 

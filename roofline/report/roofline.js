@@ -101,7 +101,7 @@ function drawRoofline() {
   const [width, height] = [plot.clientWidth - 75, plot.clientHeight - 110];
   const ranges = [[left, right], [low, top]].map((ends) => ends.map(Math.log10));
   const spotOf = (o) => ({
-    name: `${words(o.operator)} ${percent(o.share)}`, radius: (6 + 30 * Math.sqrt(o.share)) / 2,
+    name: `${words(o.operator)} ${percent(o.share)}`, radius: (6 + 30 * Math.sqrt(o.share)) / 2, must: o.share >= 0.1,
     at: [Math.log10(o.intensity), Math.log10(o.attained)],
   });
   const heightOf = (y) => (height * (y - ranges[1][0])) / (ranges[1][1] - ranges[1][0]);
@@ -112,7 +112,7 @@ function drawRoofline() {
   const lines = roofs.flatMap(({ peaks, bandwidths }) => ["nominal", "attainable"].flatMap((kind) => steps.map((x) => ({
     at: [x, Math.min(Math.log10(bandwidths[0][kind]) + x, Math.log10(Math.max(...peaks.map((p) => p[kind]))))], radius: 1,
   }))));
-  const labels = apart(long.map(spotOf), [...placed.map(spotOf), ...lines], ranges, width, height, written);
+  const labels = apart(long.map(spotOf), placed.map(spotOf), ranges, width, height, written, lines);
   const [toSide, upright] = [{ right: "left", left: "right", center: "center" }, { top: "bottom", bottom: "top", middle: "middle" }];
   long.forEach((o, i) => {
     if (!labels[i].text) return;

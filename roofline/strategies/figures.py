@@ -73,7 +73,10 @@ def front_figure(plan: Plan) -> Figure:
         panel.set(xscale="log", xlabel=_UNITS[plan.axis], ylabel=f"{plan.task.title} (% right)")
         panel.set_xlim(x.min() * 0.93, x.max() * 1.25)
         panel.set_ylim(max(0.0, low.min() - 3), min(100.0, high.max() + 3))
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        close = x.max() < 4 * x.min()
+        panel.xaxis.set_major_locator(
+            LogLocator(subs=range(1, 10) if close else (1, 1.5, 2, 3, 5, 7))
+        )
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
         write_title(figure, _title(plan))

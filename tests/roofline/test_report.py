@@ -218,6 +218,8 @@ def test_an_axis_has_a_unit_for_people_and_is_logarithmic_only_where_wide() -> N
     tpot, memory = axis("tpot", front), axis("memory", front)
     assert (tpot.label, tpot.scale, tpot.log) == ("Time per output token (ms)", 1e-3, True)
     assert (memory.unit, memory.scale, memory.log) == ("GB", 1e9, False)
+    fast = axis("tpot", pd.DataFrame({"tpot_s": [0.0005, 0.0008, 0.0009, 0.002, 0.015]}))
+    assert fast.unit == "ms"  # though half of the members take less than one
     assert say("loss", 3.21987) == "3.22 nats per token"
     assert say("energy", float("nan")) == "–"
 
