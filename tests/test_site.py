@@ -174,35 +174,44 @@ def address(site: Path) -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["", "docs/laws/", "docs/reference/commands/sweep/", "docs/peers/", "docs/howto/device/"],
-)
-def test_a_page_in_a_browser(address: str, page: str) -> None:
-    """On a phone, in the dark: nothing is loaded from elsewhere, fails or sticks out."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     from roofline.report.screenshots import chromium
 
     path = chromium()
     if path is None:
         pytest.skip("no Chromium is found: install one, or name it in $CHROMIUM")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["", "docs/laws/", "docs/reference/commands/sweep/", "docs/peers/", "docs/howto/device/"],
+)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_in_a_browser(browser: Any, address: str, page: str, scheme: str) -> None:
+    """On a phone: nothing is loaded from elsewhere, fails, sticks out or is too pale to read."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
     asked: list[str] = []
     failed: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        tab: Any = browser.new_page(viewport=PHONE, color_scheme="dark")
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.on(
-            "response",
-            lambda response: failed.append(response.url) if response.status >= 400 else None,
-        )
-        tab.on("pageerror", lambda error: failed.append(str(error)))
-        tab.goto(f"{address}/{page}", wait_until="networkidle")
-        width = tab.evaluate("document.documentElement.scrollWidth")
-        background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-        browser.close()
+    tab = browser.new_page(viewport=PHONE, color_scheme=scheme)
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("requestfailed", lambda request: failed.append(request.url))
+    tab.on("response", lambda answer: failed.append(answer.url) if not answer.ok else None)
+    tab.on("pageerror", lambda error: failed.append(str(error)))
+    tab.goto(f"{address}/{page}", wait_until="networkidle")
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    readable = {"runOnly": ["color-contrast", "link-in-text-block", "image-alt"]}
+    faults = axe.Axe().run(tab, options=readable).response["violations"]
+    tab.close()
     assert asked
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert not failed
     assert width <= PHONE["width"]
-    assert sum(map(int, re.findall(r"\d+", background)[:3])) < 3 * 90
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 3 * 90) == (scheme == "dark")
+    assert not [(fault["id"], node["html"]) for fault in faults for node in fault["nodes"]]

@@ -110,7 +110,7 @@ def _whole(schema: dict[str, Any], links: dict[str, str], level: int) -> Iterato
 
 def _fields(schema: dict[str, Any], links: dict[str, str]) -> Iterator[str]:
     needed = schema.get("required", ())
-    yield from ("| field | what it holds | | default |", "|---|---|---|---|")
+    yield from ("| field | what it holds | kind | default |", "|---|---|---|---|")
     for name, about in schema.get("properties", {}).items():
         said = "required" if name in needed else _default(about)
         words = " ".join(about.get("description", "").split())
