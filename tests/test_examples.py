@@ -123,7 +123,7 @@ def give(todo: list[Step], store: Path) -> None:
     """Put into the working folder what the steps read and do not make themselves."""
     made: set[str] = set()
     for step in todo:
-        words = re.findall(r"[\w.-]+", step.text) if step.kind == "command" else []
+        words = re.findall(r"[\w.-]+", step.text) if step.kind in ("command", "python") else []
         for name in GIVEN:
             if name in words and name not in made | made_by(step):
                 take(name, store)
