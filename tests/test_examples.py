@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-import yaml
 from filelock import FileLock
 
 from roofline.cli.app import app
@@ -124,7 +123,7 @@ def give(todo: list[Step], store: Path) -> None:
     """Put into the working folder what the steps read and do not make themselves."""
     made: set[str] = set()
     for step in todo:
-        words = re.findall(r"[\w.-]+", step.text) if step.kind == "command" else []
+        words = re.findall(r"[\w.-]+", step.text) if step.kind in ("command", "python") else []
         for name in GIVEN:
             if name in words and name not in made | made_by(step):
                 take(name, store)
@@ -296,18 +295,3 @@ def test_what_is_left_out_may_be_anything(tmp_path: Path) -> None:
         "```console\n$ roofline sweep\nroofline: no device was given…\n```\n\n"
         '```python\nprint("one")\n```\n\n```text\none\n```\n\n`roofline laws show NAME`',
     )
-
-
-def test_the_tutorial_s_pictures_are_of_its_search() -> None:
-    """They are the gallery's, of the sweep by the same words."""
-    folder = ROOT / "reports" / "phone"
-    assert "(../reports/phone/front.png)" in PAGES[TUTORIAL]
-    asked = yaml.safe_load((folder / "sweep.yaml").read_text())
-    (first,) = [step for step in to_do()[TUTORIAL] if step.text.endswith("-o first")]
-    limits = "--max-tpot 50ms --max-memory 4GB -o first"
-    assert first.text == f"roofline sweep --device {asked['device']['name']} {limits}"
-    front = pd.read_csv(folder / "front.csv")
-    knee = json.loads((folder / "summary.json").read_text())["knee"]
-    (line,) = [line for line in first.shown if "knee" in line and line.startswith("│")]
-    assert line.split()[1:3] == [str(knee), "knee"]
-    assert f"{front.at[knee, 'loss']:.4f}" in line
