@@ -34,6 +34,13 @@ def main() -> int:
     print(f"bare interpreter {bare:.3f} s")
     print(f"import roofline  {imported:.3f} s, {imported / bare:.1f} x")
     print(f"roofline --help  {helped:.3f} s, {helped / bare:.1f} x")
+    asked = {
+        "_ROOFLINE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "roofline sweep --device ph",
+        "COMP_CWORD": "3",
+    }
+    completed = seconds(["env", *(f"{name}={word}" for name, word in asked.items()), *ROOFLINE])
+    print(f"a completion     {completed:.3f} s, {completed / bare:.1f} x")
 
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

@@ -198,15 +198,13 @@ class TestShell:
     def test_other_shells(self, shell):
         assert "phone" in "\n".join(complete("sweep", "--device", "phon", shell=shell))
 
-    def test_it_is_quick_and_light(self):
+    def test_it_is_light(self):
         script = (
-            "import sys, os; from roofline.cli import run\n"
+            "import sys; from roofline.cli import run\n"
             "code = run([])\n"
             "heavy = {'numpy', 'pandas', 'scipy', 'pymoo', 'matplotlib', 'numba', 'yaml'}\n"
             "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
-            "print(sum(os.times()[:2]), file=sys.stderr)\n"
         )
-        used = []
         for words in ("sweep --device ph", "estimate --runtime ll", "estimate --weights q4"):
             given = {"COMP_WORDS": f"roofline {words}", "COMP_CWORD": "3"}
             done = subprocess.run(
@@ -214,11 +212,8 @@ class TestShell:
                 env={**os.environ, **given, "_ROOFLINE_COMPLETE": "complete_bash"},
                 cwd=ROOT, capture_output=True, text=True, check=True,
             )  # fmt: skip
-            modules, seconds = done.stderr.splitlines()
-            assert modules == "[]"
+            assert done.stderr.strip() == "[]"
             assert done.stdout.strip()
-            used.append(float(seconds))
-        assert min(used) < 0.6  # 0.2 on a quiet machine
 
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_the_script_is_shown_and_installed(self, shell, tmp_path):
@@ -273,16 +268,14 @@ def test_python_runs_the_package():
     assert re.fullmatch(r"roofline \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_help_is_quick():
+def test_help_is_light():
     done = subprocess.run(
         [
             sys.executable,
             "-c",
-            "import sys, os; from roofline.cli import run; run(['--help'])\n"
-            "print('numpy' in sys.modules, sum(os.times()[:2]), file=sys.stderr)",
+            "import sys; from roofline.cli import run; run(['--help'])\n"
+            "print('numpy' in sys.modules, file=sys.stderr)",
         ],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    heavy, seconds = done.stderr.split()
-    assert heavy == "False"
-    assert float(seconds) < 0.8  # 0.25 on a quiet machine
+    assert done.stderr.strip() == "False"
