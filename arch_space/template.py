@@ -152,13 +152,17 @@ def _names(key: str) -> list[str]:
     return [name.strip() for name in key.split(",")]
 
 
+def meaning(key: str) -> str:
+    """What the fields of one key of a space are, in words."""
+    return "; ".join((meanings() | HELPERS)[name] for name in _names(key))
+
+
 def _about(path: tuple[str | int, ...], words: dict[str, Any]) -> str | None:
     """What the fields of one key mean, and what they are where they are not given."""
     if len(path) != 2 or path[0] not in ("fixed", "dimensions"):
         return None
-    meant = meanings() | HELPERS
     return "; ".join(
-        f"{meant[name]} ({words[name]} by default)" if name in defaults() else meant[name]
+        f"{meaning(name)} ({words[name]} by default)" if name in defaults() else meaning(name)
         for name in _names(str(path[1]))
     )
 

@@ -132,7 +132,14 @@ def device_text(device: Device, like: str | None) -> str:
     nominal = device.model_dump(mode="json")["memory"]["dram"]["bandwidth"]["value"]
     share = {"value": 0.7, "basis": "measured", "source": source}
     cache = {"value": "1 MB", "basis": "nominal", "source": source}
+    own = {"title": "the document that you read", "where": "its address", "date": "2026"}
+
+    def others(path: tuple[str | int, ...]) -> list[tuple[str, Any]]:
+        return [(DATA_SHEET, own)] if path == ("sources",) and like is not None else []
+
     writer = Commented(
+        others=others,
+        about=lambda path: "A source of yours." if path == ("sources", DATA_SHEET) else None,
         examples={
             "source": source,
             "aliases": ["another-name"],

@@ -38,23 +38,42 @@ FILES = ("yaml", "json", "csv")
 
 # Commands that are not this package's. They are run by .ci/run in a new environment, or serve and
 # never end; of `pip install` the extras are held against pyproject.toml.
-OUTSIDE = ("python3 -m venv", "pip install", "git", "cd", "mkdocs", "pytest", "ruff", "mypy")
+OUTSIDE = (
+    "python3 -m venv",
+    ".",
+    "pip install",
+    "jupyter",
+    "git",
+    "cd",
+    "mkdocs",
+    "pytest",
+    "ruff",
+    "mypy",
+)
 # Commands of every system that show files, or write what a page says that the reader enters.
 SHELL = ("ls", "cat", "head", "tail", "grep", "cp", "sed")
 # What takes minutes is run on less, by options that are added where the page has them not,
 SMALLER = {
     "roofline codesign": "--space paper-grid",
+    "roofline probe": "--quick",
+    "roofline sweep --device phone --max-tpot 50ms": "--space paper-grid",
+    "roofline sweep -d phone --law my-law.yaml": "--space paper-grid",
+    "roofline sweep --device jetson-agx-orin-64gb --space paper-grid": "--evaluations 4000",
     "python -m roofline.codesign": "--space paper-grid --points 8",
-    "python -m roofline.compression": "--seeds 2 --steps 20",
     "python -m roofline.report": "--only phone --space paper-grid",
 }
 # or in the test that is named, as is what needs files that no one may ship.
 ELSEWHERE = {
+    "python -m roofline.compression": "compression/test_experiment.py: run(plan",
     "python -m roofline.budgets": "budgets/test_budget_command.py: main(",
     "python -m roofline.report --only comparison -o elsewhere --space paper-grid": (
         "test_report_gallery.py: gallery.main("
     ),
     "roofline fit bian --form width-depth": 'fitting/test_runs.py: load_dataset("bian")',
+    # A fit takes two minutes; the README's own is made, and serves the pages that go on from it.
+    "roofline calibrate bench.csv --device rpi5 -o my-pi.yaml": 'test_calibrate.py: "calibrate"',
+    "roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set"
+    " model=llama-3.2-1b": 'test_calibrate.py: "calibrate"',
 }
 
 
@@ -187,15 +206,13 @@ def execute(step: Step, names: dict | None = None) -> None:
         Path(step.name).write_text(step.text)
         return
     if step.kind == "mention":
-        node, rest = node_of(step.text.split()[1:])
-        options = {name for each in node.params for name in each.opts}
-        assert {w for w in rest if w.startswith("--")} <= options, step
-        assert not hasattr(node, "commands") or not rest or rest[0].startswith("-"), step
+        named(step.text.split()[1:])
         return
     if step.kind == "python":
         with heard() as told:
             exec(compile(step.text, step.where, "exec"), names)
-        compare(step, told.getvalue())
+        if step.shown:
+            compare(step, told.getvalue())
         return
     said = ""
     for words in commands(step.text):
@@ -207,10 +224,18 @@ def execute(step: Step, names: dict | None = None) -> None:
         compare(step, said)
 
 
+def named(words: list[str]) -> None:
+    """Hold that a command and its options exist."""
+    node, rest = node_of(words)
+    options = {name for each in node.params for name in each.opts}
+    assert {word for word in rest if word.startswith("--")} <= options, words
+    assert not hasattr(node, "commands") or not rest or rest[0].startswith("-"), words
+
+
 def commands(text: str) -> list[list[str]]:
-    """Split a line into the words of its commands; what else a shell can do is not known here."""
+    """Split a line into the words of its commands; `| less` is all that may follow."""
     found: list[list[str]] = [[]]
-    for word in shlex.split(text, comments=True):
+    for word in shlex.split(text.removesuffix("| less"), comments=True):
         if word == "&&":
             found.append([])
         else:
@@ -237,6 +262,8 @@ def perform(words: list[str]) -> tuple[int, str]:
     if line in ELSEWHERE:
         file, _, called = ELSEWHERE[line].partition(": ")
         assert called in (ROOT / "tests" / "roofline" / file).read_text(), line
+        if words[0] == "roofline":
+            named(words[1:])
         return 0, ""
     if words[0] in SHELL:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -277,17 +304,28 @@ def module(name: str, arguments: list[str]) -> int:
 
 
 def compare(step: Step, said: str) -> None:
-    """Find the shown lines in what was said: whole, in their order, nothing between unless `…`."""
-    pattern = ""
+    """Hold what is shown against what was said: line for line, but for what `…` leaves out."""
+    lines = said.strip("\n").splitlines()
+    groups: list[list[str]] = [[]]
     for line in step.shown:
         if line.strip() == "…":
-            pattern += r"(?:.*\n)*?"
+            groups.append([])
         else:
-            parts = [
-                r"\s+".join(map(re.escape, part.split(" "))) for part in line.rstrip().split("…")
-            ]
-            pattern += r"[^\n]*?".join(parts) + r" *\n"
-    lines = "\n".join(line.rstrip() for line in said.splitlines()) + "\n"
-    assert re.search(rf"(?m)^{pattern}", lines), (
-        f"{step.where}: `{step.text}` no longer prints\n" + "\n".join(step.shown) + f"\nbut\n{said}"
-    )
+            parts = [r"\s+".join(map(re.escape, part.split())) for part in line.split("…")]
+            groups[-1].append(r"\s*" + r"\s*.*\s*".join(parts) + r"\s*")
+    start = 0
+    for number, group in enumerate(groups):
+        first, last = number == 0, number == len(groups) - 1
+        places = [len(lines) - len(group)] if last else range(start, len(lines))
+        for place in [0] if first else places:
+            window = lines[place : place + len(group)]
+            if len(window) == len(group) and all(map(re.fullmatch, group, window)):
+                break
+        else:
+            missing = "\n".join(step.shown)
+            raise AssertionError(
+                f"{step.where}: {step.text}\nis shown with\n{missing}\nprints\n{said}"
+            )
+        assert first or place >= start, step.where
+        start = place + len(group)
+    assert len(groups) > 1 or start == len(lines), f"{step.where}: {step.text}\nprints\n{said}"

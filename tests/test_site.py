@@ -155,7 +155,7 @@ def test_every_field_of_a_file_says_what_it_holds(site: Path) -> None:
     bare = set()
     for page in pages:
         title = ""
-        for part in re.findall(r"<h[12][^>]*>.*?<|<tr>.*?</tr>", page.read_text(), re.DOTALL):
+        for part in re.findall(r"<h[1-4][^>]*>.*?<|<tr>.*?</tr>", page.read_text(), re.DOTALL):
             if part.startswith("<h"):
                 title = part.split(">")[1].removesuffix("<")
             cells = re.findall(r"<td[^>]*>(.*?)</td>", part, re.DOTALL)
@@ -164,45 +164,60 @@ def test_every_field_of_a_file_says_what_it_holds(site: Path) -> None:
     assert bare <= UNSAID
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
-    handler.log_message = lambda *args: None  # type: ignore[attr-defined]
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    serve = functools.partial(Quiet, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["", "docs/laws/", "docs/reference/commands/sweep/", "docs/peers/", "docs/howto/device/"],
-)
-def test_a_page_in_a_browser(address: str, page: str) -> None:
-    """On a phone, in the dark: nothing is loaded from elsewhere, fails or sticks out."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     from roofline.report.screenshots import chromium
 
     path = chromium()
     if path is None:
         pytest.skip("no Chromium is found: install one, or name it in $CHROMIUM")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["", "docs/laws/", "docs/reference/commands/sweep/", "docs/peers/", "docs/howto/device/"],
+)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_in_a_browser(browser: Any, address: str, page: str, scheme: str) -> None:
+    """On a phone: nothing is loaded from elsewhere, fails, sticks out or is too pale to read."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
     asked: list[str] = []
     failed: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        tab: Any = browser.new_page(viewport=PHONE, color_scheme="dark")
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.on(
-            "response",
-            lambda response: failed.append(response.url) if response.status >= 400 else None,
-        )
-        tab.on("pageerror", lambda error: failed.append(str(error)))
-        tab.goto(f"{address}/{page}", wait_until="networkidle")
-        width = tab.evaluate("document.documentElement.scrollWidth")
-        background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-        browser.close()
+    tab = browser.new_page(viewport=PHONE, color_scheme=scheme)
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("response", lambda answer: failed.append(answer.url) if not answer.ok else None)
+    tab.on("pageerror", lambda error: failed.append(str(error)))
+    tab.goto(f"{address}/{page}", wait_until="networkidle")
+    tab.add_style_tag(content="* { transition: none !important }")  # colours as they end up
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    readable = {"runOnly": ["color-contrast", "link-in-text-block", "image-alt"]}
+    faults = axe.Axe().run(tab, options=readable).response["violations"]
+    tab.close()
     assert asked
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert not failed
     assert width <= PHONE["width"]
-    assert sum(map(int, re.findall(r"\d+", background)[:3])) < 3 * 90
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 3 * 90) == (scheme == "dark")
+    assert not [(fault["id"], node["html"]) for fault in faults for node in fault["nodes"]]

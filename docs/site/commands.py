@@ -70,7 +70,7 @@ def _about(command: Any, name: str, level: int) -> list[str]:
     options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
     for title, these in (("argument", arguments), ("option", options)):
         if these:
-            lines += [f"| {title} | | default |", "|---|---|---|"]
+            lines += [f"| {title} | what it does | default |", "|---|---|---|"]
             lines += [_row(each, context) for each in these] + [""]
     return lines
 

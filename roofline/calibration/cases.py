@@ -178,11 +178,20 @@ def read_cases(rows: pd.DataFrame, devices: Mapping[str, Device] | None = None) 
     return _table(columns, left_out)
 
 
+def _plain(device: str) -> str:
+    """A chip's name without its maker's words: NVIDIA GeForce RTX 4090 is rtx4090."""
+    return re.sub(r"[\W_]|nvidia|geforce|amd|apple|radeon|snapdragon", "", device.lower())
+
+
+def named(device: str) -> str | None:
+    """Return the shipped profile that a chip's name, as people write it, surely means."""
+    known = {_plain(alias): name for alias, name in shipped_aliases().items()}
+    return (known | {_plain(name): name for name in shipped_devices()}).get(_plain(device))
+
+
 def _unknown(device: str) -> str:
     """Why a row without a device_key is left out: a chip's name may stand for several profiles."""
-    names = [*shipped_devices(), *shipped_aliases()]
-    plain = re.sub(r"\W|nvidia|geforce|amd|apple|radeon|snapdragon", "", device.lower())
-    close = nearest(plain, names)
+    close = named(device) or nearest(_plain(device), [*shipped_devices(), *shipped_aliases()])
     hint = f"; nearest is {close!r}, to be given as device_key" if close else ""
     return f"no profile is known for {device!r}{hint}"
 

@@ -20,6 +20,7 @@ from roofline.cli import (
     listings,
     new,
     probe,
+    spaces,
     strategies,
     sweep,
     validate,
@@ -65,6 +66,7 @@ app.command("validate", rich_help_panel=_OWN)(validate.validate)
 _SHIPPED = "What is shipped"
 app.add_typer(listings.devices, name="devices", rich_help_panel=_SHIPPED)
 app.add_typer(listings.models, name="models", rich_help_panel=_SHIPPED)
+app.add_typer(spaces.spaces, name="spaces", rich_help_panel=_SHIPPED)
 app.add_typer(laws.laws, name="laws", rich_help_panel=_SHIPPED)
 app.command("runtimes", rich_help_panel=_SHIPPED)(listings.list_runtimes)
 

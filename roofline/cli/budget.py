@@ -83,7 +83,7 @@ def budget(
     **Examples**
 
     `roofline budget --device jetson-agx-orin-64gb --max-ttft 100ms --max-tpot 20ms --max-memory
-    4GB -o budget`
+    4GB -o budget`: which limit binds, and the best model within all, in budget/.
 
     `roofline budget --example embodied`, `roofline budget --example driving --ideal --json`
 

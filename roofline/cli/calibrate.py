@@ -34,11 +34,10 @@ def calibrate(
 ) -> None:
     """Fit a device's efficiencies to your own measurements, and write a profile.
 
-    **Examples**
+    **Example**
 
-    `roofline calibrate bench.csv --device rpi5 -o my-pi.yaml`
-
-    `roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set model=llama-3.2-1b`
+    `roofline calibrate bench.csv --device rpi5 -o my-pi.yaml`: a profile that has your
+    measurements in it.
 
     The published measurements of all devices stand behind yours: a few rows move what they can
     tell, and the rest stays at the device's family and class, listed as not fitted. The profile's

@@ -151,7 +151,8 @@ def codesign(
 
     **Examples**
 
-    `roofline codesign --loss 3.3 --max-tpot 50ms --device phone --space paper-grid`
+    `roofline codesign --loss 3.3 --max-tpot 50ms --device phone --space paper-grid`: the least
+    bandwidth, peak and memory that reach both.
 
     `roofline codesign --model qwen2.5-0.5b --max-tpot 20ms -d phone --space paper-grid --no-library
     -o phone-for-qwen`

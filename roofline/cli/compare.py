@@ -73,9 +73,10 @@ def compare(
 
     **Examples**
 
-    `roofline compare -m qwen2.5-0.5b -m llama-3.2-1b -d phone -d raspberry-pi-5 --weights q4_k_m`
+    `roofline compare -m qwen2.5-0.5b -m llama-3.2-1b -d phone -d raspberry-pi-5 --weights
+    q4_k_m`: each model on each device, one row each.
 
-    `roofline compare -m all -d phone --weights int4`
+    `roofline compare -m all -d phone --weights int4`: every shipped model.
 
     `roofline compare -m llama-3.1-8b -d all --weights fp16 --weights int8 --weights int4 --json`
 

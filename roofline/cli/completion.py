@@ -139,6 +139,7 @@ OF_COMMAND: dict[tuple[str, str], Words] = {
     ("new-space", "kind"): _fixed("kinds of space"),
     ("devices show", "name"): _devices,
     ("models show", "name"): _models,
+    ("spaces show", "name"): _spaces,
     ("laws show", "name"): _laws,
     ("graph", "task"): _files("roofline", "graphs", "published"),
     ("graph", "method"): _fixed("methods of graphs"),

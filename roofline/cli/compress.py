@@ -102,7 +102,8 @@ def compress(
 
     **Examples**
 
-    `roofline compress --model llama-3.2-3b --device phone --max-memory 3GB`
+    `roofline compress --model llama-3.2-3b --device phone --max-memory 3GB`: the recipes that
+    fit, and what each leaves of the model.
 
     `roofline compress -m llama-3.2-3b -d phone --max-tpot 60ms --recipe
     "distil:llama-3.1-70b,lora,muon,gptq:4:g128,kv:int8" --accuracy arc-easy=0.74 --json`

@@ -66,11 +66,14 @@ def estimate(
 
     **Examples**
 
-    `roofline estimate --model qwen2.5-0.5b --device jetson-agx-orin-64gb --weights int4`
+    `roofline estimate --model qwen2.5-0.5b --device jetson-agx-orin-64gb --weights int4`:
+    times, memory and energy, with intervals, and what binds each operator.
 
-    `roofline estimate --model ./config.json --device phone.yaml --prompt 512 --generate 64 --json`
+    `roofline estimate --model ./config.json --device phone.yaml --prompt 512 --generate 64
+    --json`: your own model and device, for a program.
 
-    `roofline estimate --model llama-3.2-3b --device phone --weights q4_k_m --kv int8 --ideal`
+    `roofline estimate --model llama-3.2-3b --device phone --weights q4_k_m --kv int8 --ideal`:
+    the floor that no kernel beats.
 
     `roofline estimate --model llama-3.2-3b --device rtx4090 --weights q4_k_m --runtime
     llama.cpp-cuda`

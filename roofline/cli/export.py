@@ -64,9 +64,11 @@ def export(
 
     **Examples**
 
-    `roofline export sweep-phone --pick knee --to huggingface -o team`
+    `roofline export sweep-phone --pick knee --to huggingface -o team`: the knee's config.json,
+    a plan and a ladder, in team/.
 
-    `roofline export sweep-phone --pick "tpot<20ms" --to litgpt --gpus 8 --utilisation 0.35`
+    `roofline export sweep-phone --pick "tpot<20ms" --to litgpt --gpus 8 --utilisation 0.35`:
+    the best of those under 20 ms, for LitGPT on eight GPUs.
 
     `roofline fit team/ladder.csv --ladder team/plan.yaml` takes the ladder's losses back.
 

@@ -108,7 +108,8 @@ def fit(
 
     **Examples**
 
-    `roofline fit runs.csv --form chinchilla --holdout "N > 5e8" -o my-law.yaml`
+    `roofline fit runs.csv --form chinchilla --holdout "N > 5e8" -o my-law.yaml`: coefficients
+    with intervals, judged on the largest runs; a law file.
 
     `roofline fit runs.csv --form my-form.yaml --report fit/`, `roofline sweep -d phone --law
     my-law.yaml`

@@ -136,7 +136,8 @@ def graph(
 
     **Examples**
 
-    `roofline graph --task math --budget 18 -o graph`
+    `roofline graph --task math --budget 18 -o graph`: the best graph that 18 units of FLOPs
+    buy, and what was tried.
 
     `roofline graph --task mmlu --budget 60s --objective latency --device phone --weights q4_k_m
     --swap-bandwidth 2GB/s`

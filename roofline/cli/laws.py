@@ -35,15 +35,15 @@ def list_laws(
 
     **Examples**
 
-    `roofline laws`
+    `roofline laws`: each with its unit, what it sees and the data behind it.
 
-    `roofline laws --sees width --sees layers`
+    `roofline laws --sees width --sees layers`: those that tell shapes of one size apart.
 
     `roofline laws --form chinchilla --json`
 
-    `roofline laws show codesign`
+    `roofline laws show codesign`: formula, coefficients with intervals, range and trust.
 
-    `roofline laws curves`
+    `roofline laws curves`: each with its error and the losses that it reads.
 
     Losses of two laws are of different data: they are never to be subtracted from each other.
     """
@@ -122,7 +122,7 @@ def show_law(
 
     **Examples**
 
-    `roofline laws show codesign`
+    `roofline laws show codesign`: formula, coefficients with intervals, range and trust.
 
     `roofline laws show chinchilla --json`
     """
@@ -182,7 +182,7 @@ def list_curves(as_json: options.Json = False) -> None:
 
     **Examples**
 
-    `roofline laws curves`
+    `roofline laws curves`: each with its error and the losses that it reads.
 
     `roofline laws curves --json`
     """

@@ -46,9 +46,9 @@ def list_devices(
 
     **Examples**
 
-    `roofline devices`
+    `roofline devices`: one line each: kind, memory, bandwidth, processor, peak.
 
-    `roofline devices --kind phone --json`
+    `roofline devices --kind phone --json`: the phones, for a program.
 
     `roofline devices --vendor nvidia --min-memory 16GB --min-bandwidth "900 GB/s"`
 
@@ -206,9 +206,10 @@ def show_device(
 
     **Examples**
 
-    `roofline devices show phone`
+    `roofline devices show phone`: one row a number, with its source.
 
-    `roofline devices show rtx4090 --calibrated --runtime llama.cpp-cuda`
+    `roofline devices show rtx4090 --calibrated --runtime llama.cpp-cuda`: with the efficiencies
+    fitted for llama.cpp.
     """
     from hardware_specs import load_device
     from roofline.efficiency.calibrated import calibrated, say_basis
@@ -281,7 +282,9 @@ def _interval(figure: Figure) -> str:
 def schema(as_json: options.Json = False) -> None:
     """Print the JSON Schema of a profile, for editors; it is JSON with --json and without.
 
-    **Example**: `roofline devices schema > device.schema.json`
+    **Example**
+
+    `roofline devices schema > device.schema.json`: a file for the first line of a profile to name.
     """
     from hardware_specs import device_schema
 
@@ -293,7 +296,7 @@ def list_runtimes(as_json: options.Json = False) -> None:
 
     **Examples**
 
-    `roofline runtimes`
+    `roofline runtimes`: one line each, with how many measurements stand behind it.
 
     `roofline runtimes --json`
     """
@@ -337,7 +340,7 @@ def list_models(context: typer.Context, as_json: options.Json = False) -> None:
 
     **Examples**
 
-    `roofline models`
+    `roofline models`: one line each: size, layers, width, heads, experts, vocabulary.
 
     `roofline models show qwen3-30b-a3b`
     """
@@ -395,7 +398,9 @@ def show_model(
 ) -> None:
     """Print one architecture, field by field.
 
-    **Example**: `roofline models show gemma-3-1b`
+    **Example**
+
+    `roofline models show gemma-3-1b`: one row a field, with what it means.
     """
     from arch_space.architectures import Architectures
     from arch_space.library import load_model

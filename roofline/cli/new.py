@@ -46,11 +46,13 @@ def new_device(
 
     **Examples**
 
-    `roofline new-device my-phone --kind phone`
+    `roofline new-device my-phone --kind phone`: my-phone.yaml, with the middle of all shipped
+    phones.
 
-    `roofline new-device my-orin --like jetson-agx-orin-64gb -o orin.yaml`
+    `roofline new-device my-orin --like jetson-agx-orin-64gb -o orin.yaml`: a copy, its numbers
+    marked CHECK.
 
-    `roofline new-device my-phone -o - | less`
+    `roofline new-device my-tablet -o - > my-tablet.yaml`
 
     Numbers to replace are marked FILL IN where they are typical of the class, CHECK where they are
     another device's. A file that exists is never overwritten.
@@ -88,11 +90,12 @@ def new_space(
 
     **Examples**
 
-    `roofline new-space my-space`
+    `roofline new-space my-space`: my-space.yaml, with what published dense models chose.
 
-    `roofline new-space my-space --like on-device -o space.yaml`
+    `roofline new-space my-space --like on-device -o space.yaml`: a copy, its values marked
+    CHECK.
 
-    `roofline new-space my-moe --kind moe -o - | less`
+    `roofline new-space my-moe --kind moe -o - > my-moe.yaml`
 
     Values to replace are marked FILL IN where they are typical, CHECK where they are another
     space's. A file that exists is never overwritten.

@@ -222,7 +222,7 @@ def refuse_given(context: typer.Context, unheeded: Collection[str], why: str) ->
     for option in context.command.params:
         name = option.name or ""
         if name in unheeded and was_given(context, name):
-            raise SpecError(f"{why}: {max(option.opts, key=len)} would have no effect")
+            raise SpecError(f"{why}: {max(option.opts, key=len)} beside it would have no effect")
 
 
 def refuse_early(context: typer.Context) -> None:

@@ -49,7 +49,8 @@ def probe(
 
     `roofline probe -o here.yaml`, `roofline estimate -m qwen3-0.6b -d here.yaml`
 
-    `roofline probe -o here.yaml --quick --threads 4 --curves curves.csv`
+    `roofline probe -o here.yaml --quick --threads 4 --curves curves.csv`: half a minute, and
+    every measurement in a table.
 
     Memory bandwidth by working set, products by size and number format, attention, and what the
     library's calls cost: PyTorch's where it is installed, numpy's otherwise. Under two minutes;

@@ -117,12 +117,13 @@ def plan(
 
     **Examples**
 
-    `roofline strategies --device phone --task math --max-latency 10s --max-energy 60J --max-memory
-    6GB`
+    `roofline strategies --device phone --task math --max-latency 10s --max-energy 60J
+    --max-memory 6GB`: the plan of best accuracy within all three.
 
     `roofline strategies -d jetson-agx-orin-64gb --task humaneval --against energy -o plan`
 
-    `roofline strategies -d phone --exchange llama-3.2-1b:llama-3.1-8b --weights q4_k_m`
+    `roofline strategies -d phone --exchange llama-3.2-1b:llama-3.1-8b --weights q4_k_m`: how
+    many answers of the one cost one of the other.
 
     `roofline strategies -d phone --kinetics -m qwen3-0.6b --weights int8`
 
@@ -305,7 +306,8 @@ def fit_curve(
 
     **Examples**
 
-    `roofline strategies fit curve.csv --task math -o mine.yaml`
+    `roofline strategies fit curve.csv --task math -o mine.yaml`: the difficulty that your
+    measured curve says, as a file.
 
     `roofline strategies fit curve.csv --json`
 

@@ -159,18 +159,22 @@ def sweep(
 
     **Examples**
 
-    `roofline sweep --device phone`
+    `roofline sweep --device phone`: the front of loss against time per token, in sweep-phone/.
 
-    `roofline sweep --device phone.yaml --max-tpot 50ms --max-memory 4GB --prompt 512`
+    `roofline sweep --device phone.yaml --max-tpot 50ms --max-memory 4GB --prompt 512`: the same
+    for a profile, within limits.
 
-    `roofline sweep -d jetson-agx-orin-64gb --space paper-grid --objectives loss,latency,energy -o
-    run`
+    `roofline sweep -d jetson-agx-orin-64gb --space paper-grid --objectives loss,latency,energy
+    -o run`: three objectives, in run/.
 
-    `roofline sweep --device phone --space paper-grid --law codesign,chinchilla`
+    `roofline sweep --device phone --space paper-grid --law codesign,chinchilla`: what survives
+    under a second law.
 
-    `roofline sweep --device phone --space paper-grid --mix chat,summarise`
+    `roofline sweep --device phone --space paper-grid --mix chat,summarise`: the mean of two
+    workloads.
 
-    `roofline sweep --device phone --space wide-open --max-seconds 10`
+    `roofline sweep --device phone --space wide-open --max-seconds 10`: a billion candidates, by
+    proof, and what ten seconds leave open.
 
     `roofline sweep --resume sweep-phone`, `roofline sweep --repeat sweep-phone/sweep.yaml -o again`
 

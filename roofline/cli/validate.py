@@ -47,7 +47,8 @@ def validate(
 
     **Examples**
 
-    `roofline validate mine.csv --out predictions.csv`
+    `roofline validate mine.csv --out predictions.csv`: errors by class, backend and metric, and
+    every prediction in a table.
 
     `roofline validate bench.json --set device_key=rtx4090 --set model=Llama-3.1-8B --json`
 
@@ -89,6 +90,10 @@ def validate(
         show.print_json(printed)
         return
     _print(judged, rows, out, fitted)
+    if profile is not None:
+        named = sorted({key for key in found.rows["device_key"] if key})
+        if named and not {profile.name, *profile.aliases} & {k.replace("_", "-") for k in named}:
+            show.note(f"The rows say {named[0]}; all are predicted by profile {profile.name}.")
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -31,6 +31,8 @@ _BOOLEAN = {
 
 _BY_CANDIDATE = (np.atleast_1d, np.nan_to_num, np.round, np.isclose)
 """Functions that take a table cell by cell; any other that gives a table may mix candidates."""
+_OF_ALL = (np.ravel, np.unique)
+"""Functions of all cells together, whose result looks like a table over a grid of one axis."""
 
 
 class Grid:
@@ -216,7 +218,8 @@ class Quantity(NDArrayOperatorsMixin):
             return self.grid.look_up(row, place)
         values = _values(inputs)
         found = function(*values, **_values(how))
-        if not (isinstance(found, np.ndarray) and found.ndim == len(self.grid.shape)):
+        table = isinstance(found, np.ndarray) and found.ndim == len(self.grid.shape)
+        if function in _OF_ALL or not table:
             return found  # of all candidates together, such as which formats there are
         if function not in _BY_CANDIDATE:
             raise TypeError(f"numpy's {function.__name__} is not followed over a grid")

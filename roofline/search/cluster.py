@@ -127,12 +127,7 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Clu
     with _quiet():
         if scheduler == LOCAL:
             with (
-                distributed.LocalCluster(
-                    n_workers=workers or cores(),
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                ) as machines,
+                _processes(distributed, workers or cores()) as machines,
                 distributed.Client(machines) as client,
             ):
                 yield Cluster(client, "of this machine")
@@ -179,6 +174,23 @@ def _in_order(
             if not running:
                 return
             yield running.popleft().result()
+
+
+def _processes(distributed: Any, workers: int) -> Any:
+    """Start worker processes on this machine; SpecError where they do not start."""
+    try:
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as failed:
+        # A worker begins by importing the script that starts it, and must not start workers itself.
+        raise SpecError(
+            f"--scheduler: no worker process starts here ({failed}); a script of your own must "
+            "start them under if __name__ == '__main__'"
+        ) from None
 
 
 def _client(client: Callable[..., Any], scheduler: str) -> Any:

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -79,6 +81,29 @@ def test_a_killed_worker_loses_nothing(two, tmp_path):
     assert path.exists()
     two.client.wait_for_workers(2, timeout=30)
     assert killed[0] not in pids(two)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_one_machine_began_a_cluster_goes_on_with(two, tmp_path, compiled):
+    """And the other way round: the checkpoint is the same file."""
+    asked = phone("on-device" if compiled else "paper-grid")
+    whole = enumerate_exactly(asked, compiled=compiled)
+    for first, second in ((None, two), (two, None)):
+        path = tmp_path / f"{first is None}.npz"
+
+        def cut(done, total):
+            if done > total // 3:
+                raise KeyboardInterrupt
+
+        how = {"chunk": 40, "compiled": compiled, "checkpoint": path}
+        with pytest.raises(KeyboardInterrupt):
+            enumerate_exactly(asked, cluster=first, progress=cut, **how)
+        steps = []
+        found = enumerate_exactly(
+            asked, cluster=second, progress=lambda done, _, to=steps: to.append(done), **how
+        )
+        same(found, whole)
+        assert steps[0] > asked.space.size // 3
 
 
 def test_compiled_loops_travel(two):
@@ -166,6 +191,20 @@ def test_a_stranger_at_the_address_is_not_waited_for(capsys, monkeypatch, greeti
         threading.Thread(target=greet, args=(listener,), daemon=True).start()
         assert run([*SWEEP, "--scheduler", address]) == 2
     assert "no Dask scheduler answers" in capsys.readouterr().err
+
+
+def test_a_script_that_starts_workers_unguarded_is_told(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from roofline.search.cluster import connected\n"
+        "from spec_files import SpecError\n"
+        "try:\n"
+        "    with connected('local', 1): pass\n"
+        "except SpecError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert "must start them under if __name__ == '__main__'" in done.stdout
 
 
 def test_a_scheduler_without_workers_says_how_to_start_some(monkeypatch):

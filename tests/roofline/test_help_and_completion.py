@@ -55,6 +55,12 @@ class TestHelp:
         assert re.search(r"Examples?\b", text)
         assert " ".join(("roofline", *path)) in text.split("Example", 1)[1]
 
+    def test_an_example_says_what_it_does(self, path):
+        paragraphs = [" ".join(p.split()) for p in (ALL[path].help or "").split("\n\n")]
+        said = [re.sub(r"`[^`]*`", "", p) for p in paragraphs if p.startswith("`roofline")]
+        assert said
+        assert not path or any(len(re.findall(r"\w+", rest)) >= 3 for rest in said)
+
     def test_nothing_is_cut_at_80_columns(self, path, capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", "80")
         assert run([*path, "--help"]) == 0

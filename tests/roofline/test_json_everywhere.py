@@ -56,6 +56,8 @@ COMMANDS: dict[str, list[list[str]]] = {
     "devices schema": [[]],
     "models": [[]],
     "models show": [["smollm2-135m"]],
+    "spaces": [[]],
+    "spaces show": [["paper-grid"]],
     "laws": [[]],
     "laws show": [["codesign"]],
     "laws curves": [[]],

@@ -107,6 +107,8 @@ def test_every_field_of_a_device_is_explained_once(kind):
         if not field.startswith(("Figure.", "Measured.", "Peak.", "Share.", "Ratio.")):
             short = meaning.removesuffix(".")
             assert short in said, field
+    copied = device_template.device_text(device_template.copied("rpi5", "my-own"), "rpi5")
+    assert "#data-sheet:" in copied
     for meaning in {"The number, with its unit.", "A key of the profile's `sources`."}:
         assert said.count(meaning) == 1
     assert "76.8 GB/s" in said
@@ -234,6 +236,25 @@ class TestSpaceCommand:
             assert run(["new-space", *given]) == 2
             assert capsys.readouterr().err.count("\n") == 1
         assert not list(Path().iterdir())
+
+
+class TestSpacesCommand:
+    def test_the_list_counts_what_each_holds(self, capsys):
+        assert run(["spaces", "--json"]) == 0
+        told = {each["name"]: each["candidates"] for each in json.loads(capsys.readouterr().out)}
+        assert told == {name: load_space(name).valid_count for name in shipped_spaces()}
+
+    def test_one_is_shown_with_the_words_of_its_values(self, capsys):
+        Path("mine.yaml").write_text(SMALL)
+        assert run(["spaces", "show", "mine.yaml"]) == 0
+        printed = capsys.readouterr().out
+        assert re.search(r"│ layers +│ 3 +│ 8, 16, 24 +│ decoder layers", printed)
+        assert re.search(r"│ weight_format +│ fixed +│ q4_0 ", printed)
+        assert "9 points, of which 9 are candidates." in printed
+        assert run(["spaces", "show", "on-devic"]) == 2
+        assert "'on-device'" in capsys.readouterr().err
+        assert run(["spaces", "--json", "show", "on-device"]) == 2
+        assert "behind show" in capsys.readouterr().err
 
 
 class Part(Spec):

@@ -30,13 +30,14 @@ from roofline.search import (
     search,
 )
 from roofline.search import search as search_function
+from roofline.search.followed import Followed
 from roofline.search.fronts import beaten
 from roofline.search.pruned import divide as divide_module
 from roofline.search.pruned import prune, pruning
 from roofline.search.pruned.divide import Divide
 from roofline.search.pruned.shadow import Shadow
 from roofline.workload import Workload
-from spec_files import SpecError, validate_spec
+from spec_files import SpecError, parse_spec, validate_spec
 
 
 def subset(name: str, seed: int, points: float) -> Space:
@@ -300,6 +301,19 @@ def test_what_cannot_be_followed_is_told_and_auto_falls_back(monkeypatch):
     monkeypatch.setattr(module, "PATIENCE", 1e-9)
     assert search(asked, evaluations=100).method == "nsga2"
     assert search(problem(), max_seconds=60).method == "pruned"
+
+
+@pytest.mark.parametrize("layers", [[4], [4, 6, 8, 12, 16]])
+def test_a_space_of_one_dimension_is_pruned_and_compiled(layers):
+    fixed = "{vocabulary: 32000, head_size: 64, width: 512, kv_heads: 2, ffn_ratio: 4}"
+    text = f"name: one\nfixed: {fixed}\ndimensions: {{layers: {layers}}}\n"
+    judge = RooflineEvaluator(load_device("phone"), Workload(), load_law("codesign"))
+    asked = Problem(parse_spec(text, Space, "one.yaml"), judge)
+    exact = enumerate_exactly(asked, compiled=False)
+    assert len(exact) == len(layers)
+    assert_same(prune(asked), exact)
+    kernel = Followed.of(asked).kernel
+    assert kernel.survivors([0], [len(layers)], exact.points[:0])[2] == len(layers)
 
 
 def test_memory_of_tables_is_bounded(monkeypatch):

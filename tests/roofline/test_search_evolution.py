@@ -27,6 +27,7 @@ from roofline.search import (
     hypervolume,
     reference_point,
 )
+from roofline.search.checkpoints import read_checkpoint, write_checkpoint
 from roofline.search.evolution.encoding import Encoding
 from roofline.search.evolution.genetic import reference_directions
 from roofline.search.evolution.operators import around, cross, mutate
@@ -266,6 +267,10 @@ class TestRepeats:
                     phone(),
                     **({"algorithm": algorithm, "evaluations": 300, "checkpoint": path} | change),
                 )
+        saved = read_checkpoint(path)
+        write_checkpoint(path, {n: a for n, a in saved.items() if n != "walk_spent"})
+        with pytest.raises(SpecError, match=r"not the checkpoint of a whole search \('walk_spent'"):
+            evolve(phone(), algorithm=algorithm, evaluations=300, checkpoint=path)
         path.write_bytes(b"no archive")
         with pytest.raises(SpecError, match="not the checkpoint"):
             evolve(phone(), algorithm=algorithm, evaluations=300, checkpoint=path)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -99,10 +100,15 @@ class TestTables:
             "a row of a pipe is one line, whose first cell is never empty"
         )
 
-    def test_a_narrow_terminal_cuts_nothing(self, words):
-        text = plain(seen(*words, columns=60))
+    @pytest.mark.parametrize("columns", [60, 100])
+    def test_a_narrow_terminal_cuts_nothing(self, words, columns):
+        text = plain(seen(*words, columns=columns))
         assert "…" not in text
-        assert max(map(width, text.splitlines())) <= 60
+        assert max(map(width, text.splitlines())) <= columns
+        whole = piped(*words).stdout
+        heads = Counter("".join(re.findall(r"^┃ *(\w*)", whole, flags=re.M)))  # none beside rows
+        lost = Counter(words_of(whole)) - Counter(words_of(text)) - heads
+        assert not lost, "letters that a pipe gets and a narrow terminal does not"
 
     def test_a_wide_terminal_has_colour_and_the_same_words(self, words):
         text = seen(*words, columns=2000)

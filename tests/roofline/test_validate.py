@@ -242,6 +242,9 @@ class TestOwnProfile:
         rows = validate(read_file(file), device=mine).predictions
         written = pd.read_csv("p.csv")["predicted_decode_tok_s"][0]
         assert written == pytest.approx(float(rows["predicted_decode_tok_s"][0]))
+        assert run(["validate", str(file), "--device", "card.yaml"]) == 0
+        said = "The rows say rtx4090; all are predicted by profile my-card."
+        assert said in " ".join(capsys.readouterr().out.split())
         assert run(["validate", str(file), "--device", "rtx409"]) == 2
         assert "rtx4090" in capsys.readouterr().err
 

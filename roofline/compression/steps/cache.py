@@ -23,6 +23,7 @@ class Cache(Step):
     example: ClassVar[str] = "kv:int8"
 
     format: str
+    """Number format of keys and values."""
 
     @field_validator("format")
     @classmethod

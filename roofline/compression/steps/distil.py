@@ -31,17 +31,26 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class StudentLaw(Spec):
-    """Coefficients of the student law, supplied."""
+    """Coefficients of the student law of arXiv 2502.08606, supplied."""
 
     c0: Positive
+    """Power of the teacher's loss."""
     c1: Positive
+    """With f1, the power of the bracket."""
     d1: Positive
+    """Ratio of the losses of teacher and student at which the bracket turns."""
     f1: Positive
+    """How gradually it turns."""
     a: Positive
+    """Scale of the term of size."""
     alpha: Positive
+    """Power of the student's size."""
     b: Positive
+    """Scale of the term of data."""
     beta: Positive
+    """Power of the tokens distilled on."""
     gamma: Positive
+    """Power of both terms together."""
 
     def at(self, teacher: float, supervised: float, size: float, tokens: float) -> float:
         """Return the student's loss.
@@ -62,9 +71,11 @@ class Distil(Step):
     example: ClassVar[str] = "distil:llama-3.1-70b:1.2M"
 
     teacher: str
+    """A reference model, by name or path."""
     tokens: float = TOKENS
     """Tokens that the student sees, D_S."""
     start: Literal["pretrained", "scratch"] = "pretrained"
+    """Whether the student begins trained, or with random weights."""
     logits: bool = True
     """Whether the teacher's forward passes are paid for (delta_logits)."""
     pretrain: bool = False
@@ -72,6 +83,7 @@ class Distil(Step):
     teacher_tokens: float | None = None
     """Tokens that the teacher was trained on, D_T, where they are not known here."""
     student: StudentLaw | None = None
+    """For a start from scratch; without it the supervised law says what the tokens alone give."""
 
     @field_validator("tokens", "teacher_tokens", mode="before")
     @classmethod

@@ -27,7 +27,9 @@ class Lora(Step):
     example: ClassVar[str] = "lora:16"
 
     rank: int = Field(default=RANK, ge=1)
+    """Of each adapter."""
     tokens: float = TOKENS
+    """Tokens that the adapters are trained on."""
 
     @field_validator("tokens", mode="before")
     @classmethod

@@ -25,7 +25,9 @@ class Prune(Step):
     example: ClassVar[str] = "prune:wanda:2:4"
 
     method: str
+    """wanda, sparsegpt or magnitude."""
     pattern: str
+    """2:4, 4:8, or 0.5 for zeros anywhere."""
 
     @field_validator("method")
     @classmethod

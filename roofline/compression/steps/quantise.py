@@ -31,7 +31,9 @@ class Quantise(Step):
     example: ClassVar[str] = "gptq:4:g128"
 
     method: str
+    """rtn, gptq, awq, omniquant, efficientqat or gguf."""
     bits: int | None = None
+    """Of a weight; none for `gguf`, whose types say it."""
     group: int = 0
     """Weights that share a scale; 0 for a whole output channel."""
     type: str | None = None

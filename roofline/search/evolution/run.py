@@ -213,14 +213,17 @@ class _Run:
                 f"{path}: a checkpoint of another search; space, device, workload, law, "
                 "objectives, constraints, method, evaluations and seed must be the same"
             )
-        for part in ("archive", "breeder"):
-            names = [name for name in saved if name.startswith(f"{part}_")]
-            getattr(self, part).load({n.removeprefix(f"{part}_"): saved[n] for n in names})
-        self.rng.bit_generator.state = json.loads(str(saved["random"]))
-        self.phase, self.walked = str(saved["phase"]), saved["walked"]
-        self.walk_spent = int(saved["walk_spent"])
-        self.growth.since, self.growth.before = int(saved["since"]), saved["before"]
-        self.seconds = float(saved["seconds"])
+        try:
+            for part in ("archive", "breeder"):
+                names = [name for name in saved if name.startswith(f"{part}_")]
+                getattr(self, part).load({n.removeprefix(f"{part}_"): saved[n] for n in names})
+            self.rng.bit_generator.state = json.loads(str(saved["random"]))
+            self.phase, self.walked = str(saved["phase"]), saved["walked"]
+            self.walk_spent = int(saved["walk_spent"])
+            self.growth.since, self.growth.before = int(saved["since"]), saved["before"]
+            self.seconds = float(saved["seconds"])
+        except (KeyError, TypeError, ValueError) as broken:
+            raise SpecError(f"{path}: not the checkpoint of a whole search ({broken})") from None
 
     def _fingerprint(self) -> str:
         """Return a digest of all that the answer depends on, to know a resumed search by."""
