@@ -31,7 +31,7 @@ PAGES = {
         *sorted(ROOT.glob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
         *sorted((ROOT / "notebooks").rglob("*.md")),
-        *sorted((ROOT / "reports").rglob("*.md")),
+        ROOT / "reports" / "README.md",  # those below it are written by the commands they name
     )
 }
 
