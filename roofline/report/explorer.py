@@ -21,6 +21,7 @@ _STAR = {
     "marker_size": 16, "marker_symbol": "star", "marker_line": {"color": "white", "width": 1},
     "unselected_marker_opacity": 0,
 }  # fmt: skip
+TICKS = np.outer(10.0 ** np.arange(-9, 10), [1, 2, 5]).ravel().tolist()
 BUDGETS = 16
 """Steps of the slider, even in their logarithm from the least cost of any member to the most."""
 
@@ -75,7 +76,7 @@ def explorer_figure(runs: SweepRun | Mapping[str, SweepRun]) -> go.Figure:
     steps = [_step(named, float(budget), x, y) for budget in budgets]
     figure.update_layout(
         template="plotly_white", height=640, margin={"t": 60 + 16 * len(named), "b": 240},
-        xaxis={"title": x.label, **({"type": "log", "dtick": "D2"} if x.log else {})},
+        xaxis={"title": x.label, **({"type": "log", "tickvals": TICKS} if x.log else {})},
         yaxis={"title": y.label},
         legend={"title": "weights"} if len(named) > 1 else {},
         sliders=[

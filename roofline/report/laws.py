@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from roofline.drawing.labels import DPI
 from roofline.drawing.style import BLUE, FAINT, GREEN, ORANGE, STYLE
@@ -72,6 +73,9 @@ def _draw(panel: Axes, run: SweepRun, law: Law) -> None:
     )  # fmt: skip
     if x.log:
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel(x.label)
     panel.set_ylabel(y.label)
     panel.set_title(f"{law.name}: {int(np.sum(kept))} of {len(kept)} not beaten")
