@@ -43,6 +43,7 @@ OUTSIDE = (
     ".",
     "pip install",
     "jupyter",
+    "dask",
     "git",
     "cd",
     "mkdocs",
@@ -70,6 +71,9 @@ ELSEWHERE = {
         "test_report_gallery.py: gallery.main("
     ),
     "roofline fit bian --form width-depth": 'fitting/test_runs.py: load_dataset("bian")',
+    # Addresses of a reader's own machines.
+    "roofline sweep --device phone --space wide-open --method exact --scheduler"
+    " tcp://192.168.0.5:8786": 'test_cluster.py: "--scheduler"',
     # A fit takes two minutes; the README's own is made, and serves the pages that go on from it.
     "roofline calibrate bench.csv --device rpi5 -o my-pi.yaml": 'test_calibrate.py: "calibrate"',
     "roofline calibrate llama-bench.json --device phone -o my-phone.yaml --set"

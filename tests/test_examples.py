@@ -31,7 +31,7 @@ PAGES = {
         *sorted(ROOT.glob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
         *sorted((ROOT / "notebooks").rglob("*.md")),
-        *sorted((ROOT / "reports").rglob("*.md")),
+        ROOT / "reports" / "README.md",  # those below it are written by the commands they name
     )
 }
 
@@ -52,13 +52,17 @@ def _measurements(file: Path) -> None:
     rows[rows["device_key"] == "rpi5"].to_csv(file, index=False)
 
 
-def _served(file: Path) -> None:
-    """Write what `vllm bench serve` writes, of one request at a time."""
-    run = {"backend": "vllm", "date": "20260301-101500", "model_id": "meta-llama/Llama-3.1-8B",
-           "num_prompts": 20, "max_concurrency": 1, "completed": 20, "duration": 48.0,
-           "total_input_tokens": 20480, "total_output_tokens": 2560, "output_throughput": 53.0,
-           "median_ttft_ms": 95.0, "median_tpot_ms": 18.2}  # fmt: skip
-    file.write_text(json.dumps(run))
+def _bench(file: Path) -> None:
+    """Write what `llama-bench -o json` writes of a prompt, and of tokens after it."""
+    common = {"backends": "CUDA", "cpu_info": "a desk's", "gpu_info": "NVIDIA GeForce RTX 4090",
+              "model_filename": "llama-3.1-8b-q4_k_m.gguf", "model_type": "llama 8B Q4_K - Medium",
+              "model_size": 4912898048, "model_n_params": 8030261312, "n_batch": 2048,
+              "n_ubatch": 512, "n_threads": 8, "type_k": "f16", "type_v": "f16", "n_gpu_layers": 99,
+              "n_depth": 0, "test_time": "2026-03-01T10:15:00Z", "build_commit": "8cf427ff",
+              "build_number": 5163, "flash_attn": True}  # fmt: skip
+    read = {"n_prompt": 512, "n_gen": 0, "avg_ts": 11200.0, "stddev_ts": 30.0}
+    written = {"n_prompt": 0, "n_gen": 128, "avg_ts": 135.0, "stddev_ts": 0.4}
+    file.write_text(json.dumps([common | read, common | written]))
 
 
 def _runs(file: Path) -> None:
@@ -69,7 +73,10 @@ def _runs(file: Path) -> None:
         each.ravel() for each in np.meshgrid(np.geomspace(2e7, 2e9, 8), np.geomspace(1e9, 1e11, 6))
     )
     loss = load_law("chinchilla").at(size, tokens) * np.exp(noise)
-    pd.DataFrame({"N": size, "D": tokens, "loss": loss}).to_csv(file, index=False)
+    layers = np.tile([8, 12, 16, 24], 12)
+    width = np.rint(np.sqrt(size / layers / 12))
+    table = {"N": size, "D": tokens, "width": width, "layers": layers, "loss": loss}
+    pd.DataFrame(table).to_csv(file, index=False)
 
 
 def _curve(file: Path) -> None:
@@ -105,7 +112,7 @@ GIVEN: dict[str, Callable[[Path], None] | str] = {
     "measurements.csv": _measurements,
     "mine.csv": _measurements,
     "new.csv": _measurements,
-    "bench.json": _served,
+    "bench.json": _bench,
     "runs.csv": _runs,
     "curve.csv": _curve,
     "my-form.yaml": _form,
