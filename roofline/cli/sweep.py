@@ -307,6 +307,7 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
     from roofline.report.points import NATS, brief, percent
     from roofline.search.evolution import ALGORITHMS
     from roofline.search.objectives import COLUMNS, DIMENSIONS
+    from roofline.search.run import LIKELY
 
     front, summary = run.front, run.summary
     rows = sorted(
@@ -354,6 +355,11 @@ def _print(run: SweepRun, folder: RunFolder) -> None:
         f"{summary['seconds']:.1f} s, {summary['feasible']:,} within memory and limits.",
         f"Train the knee, member {run.knee}: {folder.config(run, run.knee)}.",
     ]
+    if (best := run.likely_best) is not None and best != run.knee:
+        lines.append(
+            f"Least loss that meets every limit in {LIKELY:.0%} of draws or more: member {best}, "
+            f"{format_loss(front.at[best, 'loss'])}, {folder.config(run, best)}."
+        )
     lines.append(
         f"{summary['decision']} On the front: the share of {summary['draws']:,} draws in which "
         f"none of {summary['contenders']:,} contenders beats the member. {summary['errors']}"

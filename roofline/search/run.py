@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from roofline.search.sweep import Sweep
     from roofline.workload import Workload
 
+LIKELY = 0.7
+"""Share of draws in which limits must hold, for a member to be named as meeting them."""
+
 
 @dataclass(frozen=True)
 class SweepRun:
@@ -129,6 +132,17 @@ class SweepRun:
         """Return the front's members."""
         return self.sweep.space.at(self.front["index"].to_numpy())
 
+    @property
+    def likely_best(self) -> int | None:
+        """The member of least loss among those that meet every limit in LIKELY of the draws.
+
+        None where no limits were given, no member meets them as surely, or there is no loss.
+        """
+        if "p_feasible" not in self.front or "loss" not in self.front:
+            return None
+        sure = self.front.loc[self.front["p_feasible"] >= LIKELY, "loss"]
+        return None if sure.empty else int(sure.idxmin())
+
     def to_dict(self) -> dict[str, Any]:
         """Return the run in plain types, ready for JSON."""
         import json
@@ -147,6 +161,7 @@ class SweepRun:
             "constraints": self.constraints,
             "knee": self.knee,
             "runner_up": self.runner_up,
+            "likely_best": self.likely_best,
             "summary": self.summary,
             "points": json.loads(self.front.to_json(orient="records", double_precision=15)),
         }

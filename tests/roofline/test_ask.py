@@ -31,6 +31,16 @@ def test_a_sweep_is_that_of_the_room_below() -> None:
     assert run.to_frame()["tpot_s"].max() <= 0.02
 
 
+def test_the_best_within_limits_is_named() -> None:
+    free = roofline.sweep("phone", "paper-grid", references=[])
+    assert free.likely_best is None
+    run = roofline.sweep("phone", "paper-grid", max_tpot="12ms", references=[])
+    sure = [row for row in range(len(run.front)) if run.front.at[row, "p_feasible"] >= 0.7]
+    assert 0 < len(sure) < len(run.front)
+    assert run.likely_best == min(sure, key=lambda row: run.front.at[row, "loss"])
+    assert run.to_dict()["likely_best"] == run.likely_best
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
