@@ -262,9 +262,7 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         "tpot": batch / decode if decode else np.nan,
         "energy": _number(row["energy_j_per_tok"]) or np.nan,
         "options": _options(said),
-        "chunk": piece(said, runtime.chunk)
-        if runtime.chunk and runtime.empty_cache
-        else runtime.chunk,
+        "chunk": piece(said, runtime.chunk) if runtime.empty_cache else runtime.chunk,
         "era": str(row["date"])[:4],
         "scope": str(row["power_kind"]),
     }

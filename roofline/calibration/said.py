@@ -14,7 +14,7 @@ SCRIPTS = (
     # and -ub 512 there on Vulkan; read 2026-11.
     (r"kyuz0/amd-strix-halo-toolboxes.*longctx", r"rocm", "-ub 2048"),
     # benches/dgx-spark/dgx-spark.md of ggml-org/llama.cpp: llama-bench and llama-batched-bench with
-    # -fa 1 -ub 2048; read 2026-11.
+    # -fa 1 -ub 2048, as those who repeat it quote the command; 2026-11.
     (r"llama\.cpp\S* benches/", r"", "FA on; -ub 2048"),
     # ggml-org/llama.cpp discussion 15396: llama-bench -t 1 -fa 1 -b 2048 -ub 2048; read 2026-11.
     (r"llama\.cpp discussion #15396", r"", "FA on; -ub 2048"),
