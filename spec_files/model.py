@@ -1,6 +1,8 @@
 """The base of every model that is read from a file."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 
 class Spec(BaseModel):
@@ -9,3 +11,12 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_is_a_number(cls, value: Any, about: ValidationInfo) -> Any:
+        """Refuse true and false where a number belongs: pydantic takes them for 1 and 0."""
+        wanted = cls.model_fields[str(about.field_name)].annotation
+        if isinstance(value, bool) and wanted in (int, float):
+            raise ValueError(f"read {str(value).lower()} where a number belongs")
+        return value

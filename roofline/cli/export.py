@@ -156,6 +156,8 @@ def _print(plan: Plan, folder: Path) -> None:
             show.note("* beyond the law's data; plan.md says why.")
     else:
         show.note(f"No ladder: {plan.no_ladder}.")
+    if plan.caution:
+        show.note(f"Before you train: {plan.caution}")
     show.note(f"Wrote {folder}/: open plan.md. Number formats and sparsity are not part of it.")
 
 

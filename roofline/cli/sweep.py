@@ -208,6 +208,13 @@ def sweep(
             "energy": max_energy,
             "memory": max_memory,
         }
+        if draft is None:
+            options.refuse_given(context, {"acceptance", "draft_length"}, "there is no --draft")
+        if method in ("exact", "pruned") and not certify:
+            why = f"--method {method} judges as many as it needs"
+            options.refuse_given(context, {"evaluations"}, why)
+        if certify and max_seconds is not None:
+            raise SpecError("--certify compares with a whole front: --max-seconds may cut it short")
         job = Sweep.prepare(
             device=load_device(device),
             processor=processor,
@@ -276,6 +283,7 @@ def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) ->
     from concurrent.futures import BrokenExecutor
 
     from roofline.search.cluster import connected
+    from roofline.search.described import Unfinished
     from spec_files import SpecError
 
     if scheduler is not None and job.method not in ("auto", "exact"):
@@ -290,6 +298,9 @@ def _run(job: Sweep, folder: RunFolder, scheduler: str | None, as_json: bool) ->
                 folder.write(run, problem, partial(tell, "writing all candidates"))
         except (KeyboardInterrupt, BrokenExecutor):
             show.note(f"stopped; `roofline sweep --resume {folder.path}` finishes it", error=True)
+            raise
+        except Unfinished:
+            show.note(f"`roofline sweep --resume {folder.path}` goes on", error=True)
             raise
         except SpecError:
             folder.withdraw()

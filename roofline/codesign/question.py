@@ -18,6 +18,7 @@ from roofline.codesign.hardware import AXES
 from roofline.efficiency.calibrated import calibrated
 from roofline.laws import Law, law_from, load_law
 from roofline.mixes import Mix
+from roofline.mixes.mix import HEAVIEST
 from spec_files import (
     Spec,
     SpecError,
@@ -199,9 +200,11 @@ class Fleet(Common):
                 f"{len(self.weights)} weights for {len(names)} devices", at=("weights",)
             )
         for weight in self.weights:
-            if not (math.isfinite(weight) and weight > 0):
+            if not 0 < weight <= HEAVIEST:
                 raise SpecError(
-                    f"{weight:g} is no weight of a device: it must be positive", at=("weights",)
+                    f"{weight:g} is no weight of a device: it must be positive, "
+                    f"{HEAVIEST:g} at most",
+                    at=("weights",),
                 )
         for name in self.own_limits:
             if name not in names:

@@ -377,7 +377,11 @@ class Board:
             where = {placement.on("prefill", which), placement.on("decode", which)}  # type: ignore[arg-type]
             kinds = {_software(self.device, processor) for processor in where}
             more = more + (len(kinds) - 1) * size
-        return more
+        if self.draft is None:
+            return more
+        main = {_software(self.device, each) for each in (placement.prefill, placement.decode)}
+        whole: Array = sum(groups.values(), np.zeros(1))
+        return more + (len(main) - 1) * self.draft.copied(whole)  # it reads the prompt, and drafts
 
 
 def _software(device: Device, processor: str) -> str:

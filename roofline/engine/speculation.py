@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arch_space.tensors import parameter_count, weight_bytes
+from arch_space.tensors import tensors as weight_tensors
 from roofline.engine.memory import activation_peak, cache_bytes
 from roofline.engine.phases import Phase, reading, writing
 from roofline.workload import Pass
@@ -107,6 +108,20 @@ class Draft:
         stored, cache: the model's own, for a draft that is a share of it.
         """
         if self.arch is None:
-            return self.share * stored, self.share * cache, np.zeros(1)
+            return self.weights(stored), self.share * cache, np.zeros(1)
         peak = activation_peak(self.arch, workload.largest_pass())
-        return weight_bytes(self.arch), cache_bytes(self.arch, workload), peak
+        return self.weights(stored), cache_bytes(self.arch, workload), peak
+
+    def weights(self, stored: Array) -> Array:
+        """Return bytes of the draft's weights, (N,); stored: those of the model."""
+        return self.share * stored if self.arch is None else weight_bytes(self.arch)
+
+    def copied(self, model: Array) -> Array:
+        """Return bytes of the draft that a second software stores again, (N,); model: the model's.
+
+        An embedding that is no head as well is looked up wherever it lies.
+        """
+        if self.arch is None:
+            return self.share * model
+        table = weight_tensors(self.arch)["embedding"].stored_bytes
+        return weight_bytes(self.arch) - np.where(self.arch.tied_embedding, 0.0, table)

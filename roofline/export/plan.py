@@ -14,7 +14,7 @@ from arch_space.tensors import active_parameter_count, parameter_count
 from roofline.export.compute import Cluster, Memory, rule_flops, training_flops
 from roofline.export.hyperparameters import Advice, hyper_laws
 from roofline.export.ladder import FRACTIONS, siblings
-from roofline.export.stacks import Training, check, stack
+from roofline.export.stacks import Training, caution, check, stack
 from roofline.laws import Law, interval, out_of_range_reasons, predict
 from roofline.laws.prediction import uncertainty_basis
 from roofline.laws.variables import embedding_parameters
@@ -97,6 +97,8 @@ class Plan(Spec):
     objectives: tuple[str, ...]
     ladder: tuple[Run, ...] = ()
     no_ladder: str = ""
+    caution: str = ""
+    """What a team must know before it trains from these files."""
     laws: str = Field(default="law.yaml")
     front: str = Field(default="front.csv")
 
@@ -173,6 +175,7 @@ def make_plan(
         },
         **_target(front),
         ladder=tuple(rungs),
+        caution=caution(to, arch),
         no_ladder=why,
     )  # fmt: skip
     return plan, files

@@ -132,7 +132,7 @@ def _updated(law: Law, values: list[Array], measured: Array) -> Refit:
         draws=drawn(point, posterior),
         prior=drawn(centre, covariance),
         said=(
-            f"Refitted by {len(target)} runs: all losses {np.expm1(point[size]):+.1%}; of the "
+            f"Refitted by {_runs(target)}: all losses {np.expm1(point[size]):+.1%}; of the "
             f"coefficients {names[most]} moved most, from {plain[most]:.4g} to "
             f"{after[most]:.4g} ({shift[most]:+.1f} of its sd)."
         ),
@@ -158,7 +158,7 @@ def _fitted(law: Law, values: list[Array], measured: Array) -> Refit:
         moved = ", ".join(
             f"{n} from {law.coefficients()[n]:.4g} to {now.coefficients()[n]:.4g}" for n in free
         )
-        said = f"Refitted by {len(measured)} runs: {moved}; the law states no errors to weigh by."
+        said = f"Refitted by {_runs(measured)}: {moved}; the law states no errors to weigh by."
     else:
         now = law
         level = float(np.exp(np.mean(np.log(measured / before))))
@@ -188,3 +188,7 @@ def _level_of(law: Law, values: list[Array]) -> str:
         size = float(np.abs(slope).mean())
         alike[name] = float(np.ptp(slope)) / size if size > 0 else np.inf
     return min(alike, key=lambda name: alike[name])
+
+
+def _runs(measured: Array) -> str:
+    return f"{len(measured)} run" + ("s" if len(measured) > 1 else "")

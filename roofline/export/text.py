@@ -43,6 +43,14 @@ def shape_of(run: Run) -> str:
     return f"{row['layers']} layers x {row['width']}, {heads}, {network}"
 
 
+def _duration(hours: float) -> str:
+    """Days, hours or minutes, whichever are a few."""
+    for size, unit in ((24.0, "days"), (1.0, "hours")):
+        if hours >= 2 * size:
+            return f"{hours / size:.3g} {unit}"
+    return f"{hours * 60:.3g} minutes"
+
+
 def plan_text(plan: Plan) -> str:
     """Return plan.md."""
     run, cluster = plan.choice, plan.cluster
@@ -63,6 +71,7 @@ def plan_text(plan: Plan) -> str:
                 ("stack", f"{plan.stack}, written for version {plan.stack_version}"),
             ],
         ),
+        *([f"**Before you train:** {plan.caution}"] if plan.caution else []),
         "The files train in bf16 and without zeros. As it runs the member has "
         + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in plan.as_run.items())
         + ": formats and sparsity are made after training (`roofline compress`) and no training "
@@ -92,7 +101,7 @@ def plan_text(plan: Plan) -> str:
                 ),
                 ("utilisation (MFU), stated", f"{cluster.utilisation:.0%}"),
                 ("GPU-hours", f"{hours:,.4g}"),
-                ("days on the cluster", f"{hours / cluster.gpus / 24:.3g}"),
+                ("on the cluster", _duration(hours / cluster.gpus)),
                 ("memory", plan.memory.say()),
             ],
         ),

@@ -14,6 +14,8 @@ from spec_files import Spec, SpecError, find_spec, read_yaml, validate_spec
 
 FOLDER = Path(__file__).parent
 _SINGLE = "workload"
+HEAVIEST = 1e9
+"""The largest weight: sums of weights stay numbers."""
 
 
 class Part(Spec):
@@ -41,9 +43,10 @@ class Part(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not (math.isfinite(self.weight) and self.weight > 0):
+        if not 0 < self.weight <= HEAVIEST:
             raise SpecError(
-                f"{self.weight:g} is no weight: it must be a positive number", at=("weight",)
+                f"{self.weight:g} is no weight: it must be a positive number, {HEAVIEST:g} at most",
+                at=("weight",),
             )
         self.workload()
         return self
@@ -158,7 +161,7 @@ def _weight(word: str, text: str) -> float:
         weight = float(text)
     except ValueError:
         weight = math.nan
-    if not (math.isfinite(weight) and weight > 0):
+    if not 0 < weight <= HEAVIEST:
         raise SpecError(
             f"mix {word!r}: read {text!r} where a positive weight belongs, as in chat=3"
         )

@@ -16,7 +16,7 @@ from roofline.search.result import SearchResult
 from roofline.search.run import SweepRun
 from roofline.search.uncertainty import Errors, assess, distance
 from roofline.search.verdict import add_confidence, add_survival
-from spec_files import format_quantity
+from spec_files import SpecError, format_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +26,30 @@ if TYPE_CHECKING:
 FORMAT_PARTS = ("weight", "kv", "activation")
 
 
-def nothing_left(sweep: Sweep, problem: Problem) -> str:
-    """Say what no candidate meets, and the nearest that one does."""
+class Unfinished(SpecError):
+    """Nothing was found so far, and the search can go on."""
+
+
+def nothing_left(sweep: Sweep, problem: Problem, result: SearchResult) -> SpecError:
+    """Say what no candidate meets, and what one does; Unfinished where more may come."""
+    so_far = (
+        f"no candidate of {sweep.space.name} that meets all limits on {sweep.device.name} was "
+        "found so far"
+    )
+    if result.pruning is not None:
+        if result.pruning.open:
+            still = f"{result.pruning.open:,} of {result.pruning.boxes:,} boxes are open"
+            return Unfinished(f"{so_far}: {still}; give it more --max-seconds")
+    elif result.evaluated < result.valid:
+        return SpecError(
+            f"{so_far}, of {result.evaluated:,} judged of {result.valid:,}; --method exact judges "
+            "all"
+        )
     sample = sweep.space.at(problem.sample(2**14))
     if not len(sample):
-        return f"no candidate of {sweep.space.name} meets all limits on {sweep.device.name}"
+        return SpecError(
+            f"no candidate of {sweep.space.name} meets all limits on {sweep.device.name}"
+        )
     said = problem.evaluate(sample).quantities
     hints = []
     for limit in sweep.limits():
@@ -48,7 +67,9 @@ def nothing_left(sweep: Sweep, problem: Problem) -> str:
     if sweep.in_range_only and not np.any(said["in_range"]):
         hints.append("none of a sample lies within the law's data, and only such are asked for")
     why = "; ".join(hints) or "the limits exclude each other"
-    return f"no candidate of {sweep.space.name} meets all limits on {sweep.device.name}: {why}"
+    return SpecError(
+        f"no candidate of {sweep.space.name} meets all limits on {sweep.device.name}: {why}"
+    )
 
 
 def describe(

@@ -307,7 +307,7 @@ class Sweep(Spec):
         }
         result = results[method]
         if not len(result):
-            raise SpecError(nothing_left(self, problem))
+            raise nothing_left(self, problem, result)
         summary: dict[str, Any] = {
             "method": METHOD_NAMES[method],
             "space_size": result.valid,
@@ -341,7 +341,8 @@ class Sweep(Spec):
             file = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}-{number}")
             result = self._search(problem, method, file, progress, cluster)
             if not len(result):
-                raise SpecError(f"under law {law.name!r}, {nothing_left(self, problem)}")
+                nothing = nothing_left(self, problem, result)
+                raise type(nothing)(f"under law {law.name!r}, {nothing}")
             found.append((problem, result))
         return found
 

@@ -240,3 +240,20 @@ def test_batches_are_nearly_free_on_the_npu_and_the_head_on_the_cpu_is_half_of_t
     assert body[16] < 2.2 * body[1]
     assert 0.4 < head[16] / steps[16].tpot_first[0] < 0.6
     assert weight_bytes(arch)[0] == steps[1].weight_bytes[0]
+
+
+@pytest.mark.parametrize("draft", ["smollm2-135m", 0.1])
+def test_a_draft_is_stored_as_often_as_its_model(draft):
+    """It reads the prompt where the model does, and drafts where the model writes."""
+    work = {"prompt": 64, "generate": 8}
+    drafted = Workload(**work, draft=draft, acceptance=0.5)
+    models = load_models(["smollm2-1.7b"]).with_formats("q4_k_m")
+    for where, copies in (
+        ("prefill=npu:genie,decode=cpu:llama.cpp-cpu", 2),
+        ("prefill=gpu:llama.cpp-opencl,decode=cpu:llama.cpp-cpu", 1),
+    ):
+        plain = estimate(models, PHONE, Workload(**work), placement=where).weight_bytes
+        with_draft = estimate(models, PHONE, drafted, placement=where).weight_bytes
+        alone = estimate(models, PHONE, drafted, processor="cpu").weight_bytes
+        once = alone - estimate(models, PHONE, Workload(**work), processor="cpu").weight_bytes
+        np.testing.assert_allclose(with_draft - plain, copies * once)

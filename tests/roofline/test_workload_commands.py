@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -90,3 +91,54 @@ def test_a_sweep_with_options_repeats(tmp_path, capsys):
     assert fronts[0] == fronts[1] != (out / "front.csv").read_text()
     assert "prefill=npu,decode=cpu" in fronts[0]
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--draft-length 9", "there is no --draft: --draft-length"),
+        ("--acceptance 0.5", "there is no --draft: --acceptance"),
+        ("--method exact --evaluations 200", "--evaluations beside it would have no effect"),
+        ("--certify --max-seconds 1", "--max-seconds may cut it short"),
+    ],
+)
+def test_a_sweep_refuses_what_it_would_not_heed(options, words, tmp_path, capsys):
+    place = tmp_path / "run"
+    base = f"sweep --device phone --space paper-grid -o {place}"
+    assert run(shlex.split(f"{base} {options}")) == 2
+    assert words in capsys.readouterr().err
+    assert not place.exists()
+
+
+def test_breeding_that_found_nothing_proves_nothing(tmp_path, capsys):
+    """A few candidates of thousands meet these limits."""
+    place = tmp_path / "run"
+    limits = "--max-loss 3.415403 --max-tpot 16.581035ms"
+    base = f"sweep --device phone --space number-formats {limits} --reference none -o {place}"
+    assert run(shlex.split(f"{base} --method nsga2 --evaluations 100")) == 2
+    told = capsys.readouterr().err
+    assert "was found so far, of 100 judged of " in told
+    assert "exclude each other" not in told
+    assert not place.exists()
+
+
+def test_pruning_that_was_stopped_before_it_found_something_goes_on(tmp_path, capsys, monkeypatch):
+    from roofline.search.sweep import Sweep
+
+    place = tmp_path / "run"
+    search = Sweep._search
+
+    def stopped(self, *arguments):
+        found = search(self, *arguments)
+        none = found.indices[:0]
+        left = replace(found.pruning, open=3)
+        return replace(found, indices=none, points=found.points[:0], pruning=left)
+
+    monkeypatch.setattr(Sweep, "_search", stopped)
+    words = f"sweep --device phone --space paper-grid --method pruned --reference none -o {place}"
+    assert run(shlex.split(words)) == 2
+    told = capsys.readouterr().err
+    assert "was found so far: 3 of " in told
+    assert f"--resume {place}" in told
+    monkeypatch.undo()
+    assert run(["sweep", "--resume", str(place)]) == 0

@@ -2,7 +2,7 @@
 
 A module has TITLE, VERSION (of the stack that its files were read by), `refusal(arch)`, which says
 what the stack cannot say of a candidate ('' where it says all), and `files(arch, run)`, the text of
-each file by name.
+each file by name. It may have `caution(arch)`, what a team must know before it trains from them.
 """
 
 from __future__ import annotations
@@ -69,9 +69,26 @@ def stack(name: str) -> Any:
     """Return the module of a stack; SpecError with the nearest for a name that is none."""
     known = stacks()
     if name not in known:
-        near = did_you_mean(name, known)
-        raise SpecError(f"--to: unknown stack {name!r}{near}; known are {', '.join(known)}")
+        raise SpecError(f"--to: unknown stack {name!r}{did_you_mean(name, known)}")
     return known[name]
+
+
+def caution(name: str, arch: Architectures) -> str:
+    """Return what a team must know before it trains a candidate in a stack; '' where nothing."""
+    module = stack(name)
+    return str(module.caution(arch)) if hasattr(module, "caution") else ""
+
+
+def renormalised(arch: Architectures, where: str) -> str:
+    """Say why a router of one expert a token does not learn where weights sum to one."""
+    row = arch.row()
+    if row["experts"] <= 1 or row["experts_per_token"] != 1:
+        return ""
+    return (
+        f"{where} divides the weights of the chosen experts by their sum. With one expert a token "
+        "the weight is always 1, so the loss does not teach the router: change the code to weigh "
+        "before the choice (softmax first, as megatron and torchtitan are told to), or train there."
+    )
 
 
 def check(name: str, arch: Architectures) -> None:

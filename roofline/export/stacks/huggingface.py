@@ -27,8 +27,17 @@ def refusal(arch: Architectures) -> str:
     return ""
 
 
+def caution(arch: Architectures) -> str:
+    """Say that Mixtral's router of one expert a token does not learn from the loss."""
+    from roofline.export.stacks import renormalised
+
+    return renormalised(arch, "Mixtral's code") if families_of(arch)[0] == "mixtral" else ""
+
+
 def files(arch: Architectures, run: Training) -> dict[str, str]:
     """Return config.json, which `AutoModelForCausalLM.from_config` builds."""
     config = to_huggingface(arch, families_of(arch)[0])
     config["max_position_embeddings"] = run.sequence
+    if arch.experts[0] > 1:
+        config["output_router_logits"] = True  # with them comes the loss that balances experts
     return {"config.json": json.dumps(config, indent=2) + "\n"}

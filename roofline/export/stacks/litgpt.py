@@ -72,6 +72,13 @@ def model(arch: Architectures, run: Training) -> dict[str, Any]:
     return fields
 
 
+def caution(arch: Architectures) -> str:
+    """Say that a router of one expert a token does not learn from the loss."""
+    from roofline.export.stacks import renormalised
+
+    return renormalised(arch, "LitGPT's LLaMAMoE")
+
+
 def files(arch: Architectures, run: Training) -> dict[str, str]:
     """Return model_config.yaml for `Config.from_file`, and pretrain.yaml for the command line."""
     said = model(arch, run)

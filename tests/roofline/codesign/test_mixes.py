@@ -62,6 +62,7 @@ def test_joined_mixes_keep_their_weights() -> None:
         ("chot", "nearest is 'chat'"),
         ("chat=-1", "positive weight"),
         ("chat=no", "positive weight"),
+        ("chat=1e308,voice=1e308", "positive weight"),
         ("chat,chat", "given twice"),
         ("", "no mix was named"),
         ("chat,", "no mix was named"),
@@ -76,6 +77,8 @@ def test_names_that_are_none(text, words) -> None:
     ("part", "words"),
     [
         ("{name: a, prompt: 10, generate: 5, weight: -2}", "no weight"),
+        ("{name: a, prompt: 10, generate: 5, weight: 1e308}", "no weight"),
+        ("{name: a, prompt: true, generate: 5}", "read true where a number belongs"),
         ("{name: a, prompt: 0, generate: 5}", "at least 1"),
         ("{name: a, prompt: 10, generate: 5, wieght: 2}", "nearest is 'weight'"),
         ("{name: a, generate: 5}", "prompt"),

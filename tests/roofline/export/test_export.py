@@ -399,3 +399,32 @@ def test_bad_fronts(folder, front, tmp_path, capsys):
     table.to_csv(tmp_path / "front.csv", index=False)
     assert run(["export", str(tmp_path / "front.csv"), "-o", str(tmp_path / "out")]) == 2
     assert "write --law" in capsys.readouterr().err
+
+
+ONE_OF_MANY = load_model("mixtral-8x7b").row() | {
+    "layers": 2, "width": 64, "ffn_width": 96, "expert_width": 96, "query_heads": 4, "kv_heads": 2,
+    "head_size": 16, "vocabulary": 128,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("chosen", "learns"), [(1, False), (2, True)])
+def test_a_router_of_one_expert_does_not_learn_where_weights_sum_to_one(chosen, learns):
+    """The loss of the text alone: what balances experts is another loss."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    arch = Architectures.from_rows([ONE_OF_MANY | {"experts_per_token": chosen}])
+    text = stacks()["huggingface"].files(arch, SETTING)["config.json"]
+    told = json.loads(text)
+    assert told["output_router_logits"] is True
+    config = transformers.AutoConfig.for_model(**(told | {"output_router_logits": False}))
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).float()
+    tokens = torch.randint(0, 128, (2, 16))
+    model(input_ids=tokens, labels=tokens).loss.backward()
+    router = max(
+        p.grad.abs().max().item() for n, p in model.named_parameters() if n.endswith("gate.weight")
+    )
+    assert (router > 1e-6) is learns
+    for name, module in stacks().items():
+        caution = module.caution(arch) if hasattr(module, "caution") else ""
+        assert bool(caution) is (name in ("huggingface", "litgpt") and not learns)
