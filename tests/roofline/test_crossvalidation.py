@@ -174,8 +174,8 @@ def test_the_figure_counts_rows_and_errors_by_class():
     names = ["held_out", "metric", "class", "measured", "predicted"]
     figure = agreement_figure(pd.DataFrame(rows, columns=names), {})
     decode, prefill = figure.axes
-    assert [t.get_text() for t in decode.get_legend().get_texts()] == ["phone: 2 rows, 20%"]
-    assert [t.get_text() for t in prefill.get_legend().get_texts()] == ["sbc: 1 rows, 50%"]
+    assert [t.get_text() for t in decode.get_legend().get_texts()] == ["Phone: 2, 20%"]
+    assert [t.get_text() for t in prefill.get_legend().get_texts()] == ["Board: 1, 50%"]
     assert decode.get_title(loc="left") == "Decode: 2 rows, median error 20.0%"
     assert decode.get_xlim() == decode.get_ylim()
 
