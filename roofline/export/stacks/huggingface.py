@@ -38,6 +38,4 @@ def files(arch: Architectures, run: Training) -> dict[str, str]:
     """Return config.json, which `AutoModelForCausalLM.from_config` builds."""
     config = to_huggingface(arch, families_of(arch)[0])
     config["max_position_embeddings"] = run.sequence
-    if arch.experts[0] > 1:
-        config["output_router_logits"] = True  # with them comes the loss that balances experts
     return {"config.json": json.dumps(config, indent=2) + "\n"}
