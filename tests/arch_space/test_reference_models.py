@@ -236,7 +236,7 @@ architecture:
         ("layers: 2", "layers: 2.5", 3, "architecture.layers: read 2.5"),
         ("layers: 2", "layers: -2", 3, "architecture.layers: read -2"),
         ("layers: 2", "layers: 0", 2, "layers must be at least 1"),
-        ("layers: 2", "layers: true", 3, "architecture.layers: read True"),
+        ("layers: 2", "layers: true", 3, "architecture.layers: read true"),
         ("  layers: 2\n", "", 2, "architecture.layers: missing"),
         ("kv_heads: 2", "kv_heads: 3", 2, "query_heads must divide by kv_heads"),
         ("width: 64", "width: 64\n  qk_norm: heads", 5, "nearest is 'head'"),
