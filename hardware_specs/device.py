@@ -60,7 +60,7 @@ class Efficiency(Spec):
     compute: Share
     """Of the dense peak, in matrix products."""
     compute_in: dict[str, Share] = Field({})
-    """The same by how the weights are stored (q4_k, int4, 16-bit, ...), where it differs."""
+    """The same by how the weights are stored (Q4_K, int4-row, 16-bit, ...), where it differs."""
     attention: Share | None = None
     """Of the dense peak, in products over the keys and values; as `compute` where not given."""
     expert_compute: Share | None = None
@@ -163,6 +163,15 @@ class Calibration(Spec):
     """The same of the energy."""
 
 
+class Cores(Spec):
+    """Like cores of a CPU that has several kinds."""
+
+    count: int = Field(gt=0)
+    """How many."""
+    rate: Peak
+    """In fp32, of each."""
+
+
 class Processor(Spec):
     """One unit that can run a model: a CPU, GPU or NPU."""
 
@@ -182,6 +191,9 @@ class Processor(Spec):
     measure it."""
     peaks_unknown: str | None = Field(None, min_length=1)
     """Why no peak is known; given exactly where `peaks` is empty."""
+    cores: tuple[Cores, ...] = ()
+    """Of a CPU with unlike cores, each kind: a runtime that gives every thread as much work waits
+    for the slowest. Not given where all cores are alike."""
     structured_sparsity: Ratio | None = None
     """Speed-up of weights that are 2:4 sparse; none where not given."""
     efficiency: Efficiency | None = None
@@ -203,6 +215,9 @@ class Processor(Spec):
     """Time that a prompt adds before its first token; as `step_overhead` where not given."""
     state_launch: Duration | None = None
     """Time that each kernel of a recurrent mixer adds; as `kernel_launch` where not given."""
+    handover: dict[str, Duration] = Field({})
+    """Time that each product adds whose weights are stored in this way (Q2_K, IQ4_XS, ...), since
+    the runtime has no kernel for it and another processor runs it; none where not given."""
     calibration: Calibration | None = None
     """Where the efficiencies were fitted; none where they were entered by hand."""
     active_power: Power | None = None
@@ -252,6 +267,10 @@ class Processor(Spec):
     def state_launch_seconds(self) -> float:
         """Seconds that each kernel of a recurrent mixer adds."""
         return self.launch_seconds if self.state_launch is None else self.state_launch.value
+
+    def handover_seconds(self, storage: str) -> float:
+        """Seconds that each product adds with weights stored in this way."""
+        return self.handover[storage].value if storage in self.handover else 0.0
 
     @property
     def step_seconds(self) -> float:

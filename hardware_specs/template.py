@@ -132,6 +132,12 @@ def device_text(device: Device, like: str | None) -> str:
     nominal = device.model_dump(mode="json")["memory"]["dram"]["bandwidth"]["value"]
     share = {"value": 0.7, "basis": "measured", "source": source}
     cache = {"value": "1 MB", "basis": "nominal", "source": source}
+    core = {
+        "value": "64 GFLOP/s",
+        "density": "dense",
+        "basis": "nominal",
+        "source": source,
+    }
     own = {"title": "the document that you read", "where": "its address", "date": "2026"}
 
     def others(path: tuple[str | int, ...]) -> list[tuple[str, Any]]:
@@ -143,8 +149,10 @@ def device_text(device: Device, like: str | None) -> str:
         examples={
             "source": source,
             "aliases": ["another-name"],
-            "compute_in": {"q4_k": share},
-            "memory_in": {"q4_k": share},
+            "compute_in": {"Q4_K": share},
+            "memory_in": {"Q4_K": share},
+            "handover": {"Q2_K": {"value": "1 ms", "basis": "measured", "source": source}},
+            "cores": [{"count": 4, "rate": core}],
             "measured_bandwidth": {"value": nominal, "basis": "measured", "source": source},
             "peaks_unknown": "The maker publishes none.",
             "not_fitted": ["kernel_launch"],

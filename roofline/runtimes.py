@@ -27,7 +27,10 @@ class Runtime:
     head: format of embedding and head beside 4-bit layers whose label says nothing about them;
     empty for 16 bits. group: format of 4-bit layers whose label states no group; empty for groups
     of 128. chunk: prompt tokens per forward pass; 0 for all at once. empty_cache: whether its
-    benchmark measures decoding from an empty cache, apart from the prompt.
+    benchmark measures decoding from an empty cache, apart from the prompt. lacks: families of
+    stored blocks (`roofline.efficiency.form.path`) that no kernel of its unpacks, so that the CPU
+    runs their products. even: whether every thread gets as much work as every other, so that all
+    wait for the slowest core.
     """
 
     name: str
@@ -41,12 +44,21 @@ class Runtime:
     group: str = ""
     chunk: int = 0
     empty_cache: bool = False
+    lacks: tuple[str, ...] = ()
+    even: bool = False
 
 
 _LLAMA = r"llama\.cpp|llama\.rn|ollama|llamafile|lm studio|ik_llama"
 
 
-def _llama(interface: str, pattern: str, kind: str, *arithmetic: str, half: str = "") -> Runtime:
+def _llama(
+    interface: str,
+    pattern: str,
+    kind: str,
+    *arithmetic: str,
+    half: str = "",
+    lacks: tuple[str, ...] = (),
+) -> Runtime:
     return Runtime(
         name=f"llama.cpp-{interface.lower()}",
         title=f"llama.cpp, {interface}",
@@ -57,17 +69,19 @@ def _llama(interface: str, pattern: str, kind: str, *arithmetic: str, half: str 
         half=(half,) if half else (),
         chunk=512,
         empty_cache=True,
+        lacks=lacks,
+        even=kind == "cpu",
     )
 
 
 RUNTIMES: tuple[Runtime, ...] = (
     # llama.cpp multiplies quantised weights with activations in 8 bits on CPUs and CUDA.
     _llama("CPU", r"^cpu|^gpu/cpu", "cpu", "int8"),
-    _llama("Hexagon", r"npu|hexagon|htp", "npu"),
+    _llama("Hexagon", r"npu|hexagon|htp", "npu", lacks=("rare", "k")),
     _llama("Vulkan", r"vulkan|igpu", "gpu"),
     _llama("ROCm", r"rocm|hip", "gpu"),
     _llama("Metal", r"metal", "gpu"),
-    _llama("OpenCL", r"opencl|adreno", "gpu"),
+    _llama("OpenCL", r"opencl|adreno", "gpu", lacks=("rare",)),
     _llama("SYCL", r"sycl", "gpu"),
     _llama("CUDA", r"cuda", "gpu", "int8", half="fp16acc"),
     Runtime("vllm", "vLLM", ("gpu",), r"vllm"),

@@ -21,9 +21,10 @@ from arch_space.names import resolve_model
 from hardware_specs import Device, load_device, shipped_devices
 from hardware_specs.library import shipped_aliases
 from hardware_specs.measurements.rows import row_flags
-from roofline.calibration.said import piece, words
+from roofline.calibration.said import piece, threads, words
 from roofline.efficiency.calibrated import default_runtime
 from roofline.efficiency.form import path
+from roofline.efficiency.hosting import host_of
 from roofline.runtimes import Runtime, runtime_of
 from roofline.runtimes import runtime as runtime_named
 from spec_files import SpecError, nearest
@@ -54,6 +55,7 @@ class Cases:
     over that of the format's recipe. ttft, tpot, energy: (N,) measured, seconds and joules a token
     of all sequences together, NaN where not. settings: (N,) words for the effects. chunk: (N,)
     tokens per pass of a prefill, 0 for all.
+    threads: (N,) of a CPU, 0 for one a core.
     """
 
     at: Array
@@ -72,6 +74,7 @@ class Cases:
     tpot: Array
     energy: Array
     chunk: Array
+    threads: Array
     settings: dict[str, Array]
 
     def __len__(self) -> int:
@@ -265,6 +268,7 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         "chunk": piece(said, runtime.chunk) if runtime.empty_cache else runtime.chunk,
         "era": str(row["date"])[:4],
         "scope": str(row["power_kind"]),
+        "threads": threads(said),
     }
 
 
@@ -287,6 +291,7 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
             "tpot",
             "energy",
             "chunk",
+            "threads",
         )
     }
     ratio = np.array(columns["file_bytes"], dtype=float) / weight_bytes(arch)
@@ -301,6 +306,7 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
         "kind": [device.kind for device in columns["devices"]],
         "vendor": [unit.family.split("-")[0] for unit in units],
         "family": [unit.family for unit in units],
+        "host": [unit.family if unit else "" for unit in map(host_of, columns["devices"])],
         "device": [device.name for device in columns["devices"]],
         "runtime": [entry.name for entry in columns["runtimes"]],
         "options": columns["options"],

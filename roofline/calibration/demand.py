@@ -11,15 +11,20 @@ import numpy as np
 from arch_space.tensors import tensors
 from roofline.calibration.work import Demand, Work
 from roofline.efficiency.arithmetic import reference_peaks
+from roofline.efficiency.form import path
+from roofline.efficiency.hosting import HOST, host_of, is_hosted, pace
 from roofline.engine.timing import present
 from roofline.operators import OPERATORS
 from roofline.operators.feed_forward import experts_read
+from roofline.runtimes import runtime
 from roofline.workload import Pass
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
+    from hardware_specs import Processor
     from roofline.calibration.cases import Cases
     from roofline.operators.cost import Operator
+    from roofline.runtimes import Runtime
 
 Array = np.ndarray
 Passes = list[tuple[Pass, float]]
@@ -53,8 +58,9 @@ def work_of(cases: Cases) -> Work:
         measured = {"decode": np.log(cases.tpot), "prefill": np.log(cases.ttft)}
     group = cases.arch.query_heads / cases.arch.kv_heads
     group = np.where(cases.arch.kv_rank > 0, 1.0, group)
+    away = _hosted(cases, kinds)
     return Work(
-        peak=_peaks(cases, kinds),
+        peak=_peaks(cases, kinds, away),
         bandwidth=np.array([d.memory.dram.bandwidth.value for d in cases.devices]),
         group=np.broadcast_to(group, (len(cases),)).astype(float),
         demand=demand,
@@ -65,17 +71,56 @@ def work_of(cases: Cases) -> Work:
         head=kinds == "head",
         cached=kinds == "cache",
         shared=np.array([o.operands == "cache" and not o.recurrent for o in operators]),
+        hosted=away,
+        pace=_pace(cases, away),
         settings=cases.settings,
     )
 
 
-def _peaks(cases: Cases, kinds: Array) -> Array:
+def _hosted(cases: Cases, kinds: Array) -> Array:
+    """Which operators the CPU runs for another processor, (N, K)."""
+    said = cases.settings
+    head = said | {"path": np.array([path(name) for name in said["head_storage"]])}
+    away = {"weights": is_hosted(said), "head": is_hosted(head)}
+    never = np.zeros(len(cases), dtype=bool)
+    return np.stack([away.get(kind, never) for kind in kinds], axis=1)
+
+
+def _hosts(cases: Cases) -> list[Processor]:
+    """The CPU of each case's device, or the case's processor where there is none."""
+    named = zip(cases.devices, cases.processors, strict=True)
+    return [host_of(device) or device.processors[key] for device, key in named]
+
+
+def _pace(cases: Cases, away: Array) -> Array:
+    """At what share of the peak unlike cores share each operator, (N, K); 1 off the CPU."""
+    units, count = _hosts(cases), [int(n) or None for n in cases.threads]
+    host = [runtime(HOST)] * len(cases)
+    theirs, own = (
+        np.array([pace(*each) for each in zip(units, software, count, strict=True)])
+        for software in (host, cases.runtimes)
+    )
+    own = np.where(cases.settings["type"] == "cpu", own, 1.0)
+    return np.where(away, theirs[:, None], own[:, None])
+
+
+def _peaks(cases: Cases, kinds: Array, away: Array) -> Array:
     """The peak that each operator's products refer to, (N, K)."""
     units = [d.processors[p] for d, p in zip(cases.devices, cases.processors, strict=True)]
+    own = _peaks_under(cases, kinds, units, cases.runtimes)
+    if not away.any():
+        return own
+    theirs = _peaks_under(cases, kinds, _hosts(cases), [runtime(HOST)] * len(cases))
+    return np.where(away, theirs, own)
+
+
+def _peaks_under(
+    cases: Cases, kinds: Array, units: list[Processor], software: list[Runtime]
+) -> Array:
     arch, shape = cases.arch, (len(cases),)
     activations = np.broadcast_to(arch.activation_format, shape)
     by_kind = {
-        kind: reference_peaks(units, cases.runtimes, activations, np.broadcast_to(operands, shape))
+        kind: reference_peaks(units, software, activations, np.broadcast_to(operands, shape))
         for kind, operands in (
             ("weights", arch.weight_format),
             ("head", arch.embedding_format),

@@ -166,7 +166,7 @@ def _data_sheet(device: Device) -> Device:
         "efficiency", "kernel_launch", "step_overhead", "prefill_overhead", "state_launch",
         "compute_half_size", "memory_half_size", "tile", "calibration",
     )  # fmt: skip
-    nothing = dict.fromkeys(fitted)
+    nothing: dict[str, Any] = dict.fromkeys(fitted) | {"handover": {}}
     processors = {key: unit.model_copy(update=nothing) for key, unit in device.processors.items()}
     return device.model_copy(update={"processors": processors})
 
@@ -227,7 +227,11 @@ def _with_intervals(
             ends["high"] = min(ends["high"], 1.0)
         found = figure.model_copy(update=ends)
         (inside if hasattr(efficiency, field) else changed)[field] = found
-    unsettled = tuple(q for q, (after, before) in spread.items() if after > SETTLED * before)
+    unsettled = tuple(
+        quantity
+        for quantity, (after, before) in spread.items()
+        if after > SETTLED * before and (quantity != "handover" or unit.handover)
+    )
     known = unit.calibration
     assert known is not None
     assert efficiency is not None

@@ -24,6 +24,8 @@ SCRIPTS = (
 _PIECE = re.compile(r"(?:-ub|\bub=|\bn_ubatch[= ])\s*(?:-ub )?(\d+)")
 _BATCH = re.compile(r"(?:(?<!\S)-b|\bb=|\bn_batch[= ])\s*(?:-b )?(\d+)")
 
+_THREADS = re.compile(r"\b(\d+)[ -]threads?\b")
+
 
 def words(row: Mapping[str, str]) -> str:
     """Return what a row, and the script of its source, say of how it was run."""
@@ -43,3 +45,9 @@ def piece(said: str, usual: int) -> int:
     tokens = int(found[1]) if found else usual
     batch = _BATCH.search(said)
     return min(tokens, int(batch[1])) if batch and int(batch[1]) > 0 else tokens
+
+
+def threads(said: str) -> int:
+    """Return the threads that a row's words say it ran on; 0 where they do not."""
+    found = _THREADS.search(said)
+    return int(found[1]) if found else 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from roofline.efficiency.form import FORM, path
+from roofline.efficiency.hosting import PACE_OF_READS, hosted
 
 Array = np.ndarray
 
@@ -42,8 +43,10 @@ class Work:
     peak: (N, K) operations per second that shares refer to; bandwidth: (N,) bytes per second.
     group: (N,) query heads per KV head. demand, measured (log seconds, NaN where not measured): by
     phase. routed: (N, K) which operators stream routed experts; head, cached, shared: (K,) which
-    read the head, a cache or a state, a cache that grouped queries share. settings: (N,) words by
-    attribute; `storage` is that of the layers, `head_storage` that of the head.
+    read the head, a cache or a state, a cache that grouped queries share. hosted: (N, K) which
+    operators the CPU runs for another processor; pace: (N, K) at what share of the peak its unlike
+    cores share them. settings: (N,) words by attribute; `storage` is that of the layers,
+    `head_storage` that of the head.
     """
 
     peak: Array
@@ -55,6 +58,8 @@ class Work:
     head: Array
     cached: Array
     shared: Array
+    hosted: Array
+    pace: Array
     settings: Mapping[str, Array]
 
     def __len__(self) -> int:
@@ -64,7 +69,11 @@ class Work:
         """Return the settings under which a quantity acts: of the layers, and of the head."""
         if quantity not in ("compute", "memory"):
             return {"layers": self.settings}
-        parts = {"layers": self.settings, "head": self._stored(self.settings["head_storage"])}
+        head = self._stored(self.settings["head_storage"])
+        parts: dict[str, Mapping[str, Array]] = {
+            "layers": hosted(self.settings),
+            "head": hosted(head),
+        }
         if quantity == "compute":  # what is not a product with weights knows nothing of them
             parts["cache"] = self._stored(np.full(len(self), CACHE_STORAGE))
         return parts
@@ -86,7 +95,8 @@ def log_times(
     for a fit under way, to which the shorter side would otherwise be flat.
     """
     demand = work.demand[phase]
-    peak, bandwidth = work.peak[at], work.bandwidth[at, None]
+    peak = work.peak[at] * work.pace[at]
+    bandwidth = work.bandwidth[at, None] * work.pace[at] ** PACE_OF_READS
     flops, weights, cache = demand.flops[at], demand.weights[at], demand.cache[at]
     routed, head, cached = work.routed[at], work.head[None], work.cached[None]
     value = {name: FORM[name.split(".")[0]].value(e)[:, None] for name, e in eta.items()}
@@ -114,15 +124,16 @@ def log_times(
     cache_share = np.where(scan, value["state.layers"], value["cache.layers"])
     weight_time = weights / (bandwidth * memory)
     cache_time = cache * np.exp(repeat * grouped) / (bandwidth * cache_share)
-    spill_time = value["spill.layers"] * demand.activations[at] / bandwidth
+    spill_time = value["spill.layers"] * demand.activations[at] / work.bandwidth[at, None]
     memory_time = weight_time + cache_time + spill_time
 
     seconds_of, by_compute, by_memory = _join(compute_time, memory_time, blend)
     launch = demand.launches[at].sum(axis=1) * value["launch.layers"][:, 0]
     state = demand.state_launches[at].sum(axis=1) * value["state_launch.layers"][:, 0]
+    handed = (demand.launches[at] * work.hosted[at]).sum(axis=1) * value["handover.layers"][:, 0]
     fixed_name = "step.layers" if phase == "decode" else "prefill.layers"
     fixed = value[fixed_name][:, 0]
-    total = seconds_of.sum(axis=1) + launch + state + fixed
+    total = seconds_of.sum(axis=1) + launch + state + handed + fixed
 
     on = by_compute * compute_time
     off = by_memory * weight_time
@@ -145,6 +156,7 @@ def log_times(
         "repeats.layers": (off_cache * repeat * grouped).sum(axis=1),
         "launch.layers": launch,
         "state_launch.layers": state,
+        "handover.layers": handed,
         fixed_name: fixed,
     }
     slopes = {name: d * fall[name][:, 0] / total for name, d in seconds.items()}

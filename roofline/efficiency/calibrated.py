@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arch_space.formats import STORAGES
+from arch_space.formats import STORAGES, format_code
 from hardware_specs.library import shipped_classes
 from roofline.efficiency import form
+from roofline.efficiency.arithmetic import arithmetic, peak_of
 from roofline.efficiency.basis import basis_of, interval, part_of, rows_behind, stated_power
 from roofline.efficiency.effects import Effects, shipped_effects
 from roofline.efficiency.form import FORM
+from roofline.efficiency.hosting import HOST, PACE_OF_READS, host_of, hosted, is_hosted, pace
 from roofline.runtimes import RUNTIMES, runtime
 from spec_files import SpecError
 
@@ -28,7 +30,11 @@ __all__ = ["calibrated", "default_runtime", "runtimes_of", "say_basis"]
 FEW = 5
 """Rows of a device that make its runtime the usual one; fewer were somebody's trial."""
 
+Array = np.ndarray
+
 _PLAIN = STORAGES.index("16-bit")
+_OPERANDS = format_code("fp16"), format_code("q4_0")
+"""Formats of activations and weights in products that the CPU runs for another processor."""
 _SOURCE = "calibration"
 
 _Key = tuple[int, str | None, str | None, str, str, int]
@@ -171,7 +177,8 @@ def _filled(
         "scope": [power_scope] * len(STORAGES),
         "part": [part_of(power_scope)] * len(STORAGES),
     }
-    values = {name: form.value(effects.eta(name, settings)) for name, form in FORM.items()}
+    values = _values(device, unit, chosen, settings, effects)
+    away = is_hosted(settings)
     said: dict[str, Any] = {"basis": "fitted", "source": _SOURCE}
 
     def plain(name: str) -> float:
@@ -208,6 +215,7 @@ def _filled(
         "tile": ratio("tile"),
         "kernel_launch": duration("launch"),
         "state_launch": duration("state_launch"),
+        "handover": {STORAGES[n]: duration("handover") for n in np.flatnonzero(away)},
         "step_overhead": duration("step"),
         "prefill_overhead": duration("prefill"),
         "calibration": _calibration(device, unit, chosen, settings, effects),
@@ -219,6 +227,30 @@ def _filled(
             {"value": f"{watts:.4g} W", "scope": power_scope, **said}
         )
     return found
+
+
+def _values(
+    device: Device, unit: Processor, chosen: str, settings: Mapping[str, Any], effects: Effects
+) -> dict[str, Array]:
+    """Each quantity by how weights are stored, (N,); shares of this processor's peaks."""
+    values = {name: form.value(effects.eta(name, settings)) for name, form in FORM.items()}
+    away, host = is_hosted(settings), host_of(device)
+    if host is not None and away.any():
+        for name in ("compute", "memory"):
+            values[name] = FORM[name].value(effects.eta(name, hosted(settings)))
+        theirs, own = (
+            peak_of(each, arithmetic(each, software, *_OPERANDS))
+            for each, software in ((host, runtime(HOST)), (unit, runtime(chosen)))
+        )
+        values["compute"] = np.where(away, values["compute"] * theirs / own, values["compute"])
+        slower = np.where(away, pace(host, runtime(HOST)), 1.0)
+    else:
+        slower = np.full(len(STORAGES), pace(unit, runtime(chosen)))
+        for name in ("cache", "state"):
+            values[name] = values[name] * slower**PACE_OF_READS
+    values["compute"] = np.minimum(values["compute"] * slower, 1.0)
+    values["memory"] = values["memory"] * slower**PACE_OF_READS
+    return values
 
 
 def _settings(
@@ -234,6 +266,7 @@ def _settings(
         "runtime": chosen,
         "options": options,
         "era": era,
+        "host": host.family if (host := host_of(device)) else "",
     }
     settings = {name: [word] * len(STORAGES) for name, word in every.items()}
     return settings | {"storage": list(STORAGES), "path": [form.path(name) for name in STORAGES]}
@@ -277,6 +310,8 @@ def _calibration(
 def _not_fitted(settings: Mapping[str, list[str]], effects: Effects) -> Iterable[str]:
     """Quantities of which this device has no effect of its own."""
     for name in FORM:
+        if name == "handover" and not is_hosted(settings).any():
+            continue
         own = (
             (level, key)
             for level in effects.values.get(name, {})

@@ -21,10 +21,11 @@ Level = tuple[str, ...]
 
 ATTRIBUTES = (
     "type", "kind", "vendor", "family", "device", "runtime", "options", "era", "storage", "path",
+    "host",
 )  # fmt: skip
 """What a setting says: type of processor, kind of device, vendor and family of the processor,
 device, runtime, its options (flash attention, kernels), the year of its build, how the weights are
-stored, and the family of kernels that unpack them."""
+stored, the family of kernels that unpack them, and the family of the device's CPU."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ DEVICE_OPTIONS = ("device", "runtime", "options")
 ERA = ("runtime", "era")
 DEVICE_ERA = ("device", "runtime", "era")
 PATH, PATH_IN, PATH_ON = ("type", "path"), ("runtime", "path"), ("device", "runtime", "path")
+PATH_AT = ("kind", "runtime", "path")
+"""Apps for phones ship other builds of a runtime, with other kernels, than desktops run."""
 STORED, STORED_IN = ("type", "storage"), ("runtime", "storage")
 STORED_ON = ("device", "runtime", "storage")
 
@@ -71,7 +74,7 @@ FORM: dict[str, Quantity] = {
     "compute": Quantity("share", -0.5, {
         TYPE: 0.4, CLASS: 0.36, VENDOR: 0.49, FAMILY: 0.28, DEVICE: 0.2, RUNTIME: 0.55,
         ON_FAMILY: 0.28, ON_DEVICE: 0.21, OPTIONS: 0.65, DEVICE_OPTIONS: 0.37, ERA: 0.34,
-        DEVICE_ERA: 0.21, PATH: 0.59, PATH_IN: 1.4, PATH_ON: 0.23, STORED: 0.3,
+        DEVICE_ERA: 0.21, PATH: 0.59, PATH_IN: 1.0, PATH_AT: 0.7, PATH_ON: 0.23, STORED: 0.3,
         STORED_IN: 0.24, STORED_ON: 0.13,
     }),
     "attention": Quantity("share", 1.0, {
@@ -95,7 +98,7 @@ FORM: dict[str, Quantity] = {
     # Shares of the DRAM bandwidth: weights, routed experts, cache.
     "memory": Quantity("share", 1.0, {
         TYPE: 0.4, CLASS: 0.34, VENDOR: 0.3, FAMILY: 0.42, DEVICE: 0.31, RUNTIME: 0.46,
-        ON_FAMILY: 0.29, ON_DEVICE: 0.33, PATH: 0.45, PATH_IN: 0.63, PATH_ON: 0.23,
+        ON_FAMILY: 0.29, ON_DEVICE: 0.33, PATH: 0.45, PATH_IN: 0.5, PATH_AT: 0.35, PATH_ON: 0.23,
         STORED: 0.35, STORED_IN: 0.31, STORED_ON: 0.15, OPTIONS: 0.22, ERA: 0.27,
         DEVICE_ERA: 0.24,
     }),
@@ -128,6 +131,10 @@ FORM: dict[str, Quantity] = {
     }),
     "state_launch": Quantity("seconds", _log(2e-5), {
         TYPE: 1.69, RUNTIME: 2, ON_DEVICE: 0.39,
+    }),
+    # Of each product that the CPU runs for another processor, whose runtime has no kernel for it.
+    "handover": Quantity("seconds", _log(1e-4), {
+        RUNTIME: 1, ON_DEVICE: 1,
     }),
 }  # fmt: skip
 

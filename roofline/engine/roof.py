@@ -5,7 +5,7 @@ Rates are kept as seconds per FLOP and per byte, so that the hot path multiplies
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 from arch_space.formats import FORMATS, STORAGES, storage
 from roofline.efficiency.arithmetic import arithmetic, peak_of
 from roofline.runtimes import runtime
-from spec_files import SpecError
+from spec_files import SpecError, did_you_mean
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -43,9 +43,11 @@ class Roof:
     model lives on the chip. activation_time: seconds per byte from DRAM.
     tile: tokens that each product of a prompt is padded with.
     flop_half, byte_half: the operation size at which a kernel reaches half of its efficiency.
-    launch, state_launch: seconds per kernel; step, prompt: per forward pass, of decoding and of a
-    prefill. chunk: prompt tokens per pass over the weights; 0 for all. joule_per_flop: by kind of
-    product; None where unknown. on_chip: levels that activations may live in, slowest first.
+    launch, state_launch: seconds per kernel; handover: more of them, by kind of operands
+    (`weights`, `head`), where another processor runs it; step, prompt: per forward pass, of
+    decoding and of a prefill. chunk: prompt tokens per pass over the weights; 0 for all.
+    joule_per_flop: by kind of product; None where unknown. on_chip: levels that activations may
+    live in, slowest first.
     ideal: every operator overlaps with every other and nothing leaves the chip that need not.
     """
 
@@ -62,6 +64,7 @@ class Roof:
     byte_half: float
     launch: float
     state_launch: float
+    handover: dict[str, Array]
     step: float
     prompt: float
     chunk: int
@@ -114,6 +117,7 @@ def build_roof(
     efficiency = processor.efficiency
     if efficiency is None and not ideal:
         raise SpecError(f"{processor.title}: no efficiency is known; calibrate the device first")
+    _check_storages(processor)
     software = runtime(processor.calibration.runtime) if processor.calibration else None
     body = storage(arch.weight_format, arch.width, "body")
     head = storage(arch.embedding_format, arch.width, "head")
@@ -189,6 +193,12 @@ def build_roof(
         byte_half=0.0 if ideal else processor.memory_half_size_bytes,
         launch=0.0 if ideal else processor.launch_seconds,
         state_launch=0.0 if ideal else processor.state_launch_seconds,
+        handover={}
+        if ideal or not processor.handover
+        else {
+            "weights": _by_storage(body, processor.handover_seconds),
+            "head": _by_storage(head, processor.handover_seconds),
+        },
         step=0.0 if ideal else processor.step_seconds,
         prompt=0.0 if ideal else processor.prompt_seconds,
         chunk=software.chunk if software is not None and not ideal else 0,
@@ -196,6 +206,21 @@ def build_roof(
         on_chip=tuple(levels),
         ideal=ideal,
     )
+
+
+def _check_storages(processor: Processor) -> None:
+    """Refuse a number that is stated for a way of storing weights that there is not."""
+    stated: list[tuple[str, Iterable[str]]] = [("handover", processor.handover)]
+    if processor.efficiency is not None:
+        stated.append(("efficiency.compute_in", processor.efficiency.compute_in))
+        stated.append(("efficiency.memory_in", processor.efficiency.memory_in))
+    for field, names in stated:
+        for name in names:
+            if name not in STORAGES:
+                raise SpecError(
+                    f"{processor.title}: {field} names {name!r}, and no weights are stored so"
+                    f"{did_you_mean(name, STORAGES)}"
+                )
 
 
 def _seconds_per_flop(processor: Processor, number_format: str | None, ideal: bool) -> float:

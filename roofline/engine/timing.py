@@ -88,8 +88,10 @@ def time_operator(
             memory = memory + cost.scores * roof.activation_time
     if roof.byte_half:
         memory = memory + roof.byte_half * roof.weight_time
-    start = roof.state_launch if operator.recurrent else roof.launch
-    launch = cost.launches * start * copies if start else 0.0
+    start: Number = roof.state_launch if operator.recurrent else roof.launch
+    if operator.operands in roof.handover:
+        start = start + roof.handover[operator.operands]
+    launch = cost.launches * start * copies if np.any(start) else 0.0
     return Timing(compute, memory * copies, launch, flops, joules, moved * copies)
 
 

@@ -129,7 +129,7 @@ def _device(run: SweepRun) -> str:
     for path, figure in run.device.figures():
         if path[0] == "processors" and path[1] not in used:
             continue
-        if {"compute_in", "memory_in"} & set(path) and path[-1] not in stored:
+        if {"compute_in", "memory_in", "handover"} & set(path) and path[-1] not in stored:
             continue
         source = sources[figure.source]
         name = " ".join(str(part).replace("_", " ") for part in path if part != "processors")
