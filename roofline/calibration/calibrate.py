@@ -144,9 +144,15 @@ def error_table(
                     row[method] = float(np.median(np.abs(e)))
                 e = relative(errors.errors[PACKAGE][metric][at], metric)
                 row["mean"] = float(np.mean(np.abs(e)))
+                row["each once"] = _each_once(np.abs(e), errors.group[at])
                 row["bias"] = float(np.median(e))
                 found.append(row)
     return found
+
+
+def _each_once(errors: Array, group: Array) -> float:
+    """Return the median over groups of the median of each."""
+    return float(np.median([np.median(errors[group == one]) for one in np.unique(group)]))
 
 
 def relative(errors: Array, metric: str) -> Array:

@@ -31,12 +31,14 @@ METHODS = (THUMB, TWO_TERMS, PACKAGE)
 class HeldOut:
     """Errors of N rows, each predicted by a fit to the other folds.
 
-    fold: (N,). errors: by method and metric ("decode", "prefill", "energy"), (N,), log of measured
-    over predicted time or energy, NaN where not measured. known: (N,) whether the fit had rows of
+    fold, group: (N,); a group, a device or a model, is held out whole. errors: by method and metric
+    ("decode", "prefill", "energy"), (N,), log of measured over predicted time or energy, NaN where
+    not measured. known: (N,) whether the fit had rows of
     the same device, processor type and runtime.
     """
 
     fold: Array
+    group: Array
     errors: dict[str, dict[str, Array]]
     known: Array
 
@@ -84,7 +86,8 @@ def cross_validate(
     watts: (N,) measured log watts, from which energy is fitted in the same folds; none if None.
     workers: processes; a fit is the work of one core. tell(step, done, total) is called a fold.
     """
-    fold = folds_of(groups_of(cases, by), folds, seed)
+    group = groups_of(cases, by)
+    fold = folds_of(group, folds, seed)
     settings = energy.power_settings(cases, energy.usual_scopes(cases))
     measured = {**work.measured, "energy": _log(cases.energy)}
     watts = np.full(len(work), np.nan) if watts is None else watts
@@ -124,7 +127,7 @@ def cross_validate(
                     errors[method][metric][held] = measured[metric][held] - log_predicted
             if tell is not None:
                 tell(f"holding out whole {by}s", done, len(every))
-    return HeldOut(fold, errors, known)
+    return HeldOut(fold, group, errors, known)
 
 
 def _known(work: Work, used: Array) -> Array:

@@ -322,7 +322,9 @@ def _print(
     floor: Estimate,
     said: dict[str, Any],
 ) -> None:
-    from arch_space.formats import format_name
+    import numpy as np
+
+    from arch_space.formats import format_name, stored_names
     from roofline.efficiency.calibrated import say_basis
     from roofline.engine import BOUNDS
 
@@ -409,6 +411,12 @@ def _print(
         show.note(f"Basis: {found.basis}, under {found.runtime}. Decode rows: the first step.")
     else:
         show.note(f"Basis: {say_basis(unit, ideal)}. Decode rows: the first step.")
+        stored = np.unique(np.concatenate(stored_names(arch.as_float())))
+        if away := [] if ideal else sorted({*stored} & {*unit.handover}):
+            show.note(
+                f"No kernel of the runtime unpacks weights stored as {' or '.join(away)}: "
+                "another processor runs these products."
+            )
     if said["basis"]:
         show.note(f"Interval of the loss: {said['basis']}.")
 

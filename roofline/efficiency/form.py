@@ -72,69 +72,69 @@ STORED_ON = ("device", "runtime", "storage")
 FORM: dict[str, Quantity] = {
     # Shares of the dense peak: products with weights, over the cache, of routed experts, of scans.
     "compute": Quantity("share", -0.5, {
-        TYPE: 0.4, CLASS: 0.36, VENDOR: 0.49, FAMILY: 0.28, DEVICE: 0.2, RUNTIME: 0.55,
-        ON_FAMILY: 0.28, ON_DEVICE: 0.21, OPTIONS: 0.65, DEVICE_OPTIONS: 0.37, ERA: 0.34,
-        DEVICE_ERA: 0.21, PATH: 0.59, PATH_IN: 1.0, PATH_AT: 0.7, PATH_ON: 0.23, STORED: 0.3,
-        STORED_IN: 0.24, STORED_ON: 0.13,
+        TYPE: 0.32, CLASS: 0.35, VENDOR: 0.57, FAMILY: 0.29, DEVICE: 0.19, RUNTIME: 0.48,
+        ON_FAMILY: 0.3, ON_DEVICE: 0.19, OPTIONS: 0.58, DEVICE_OPTIONS: 0.24, ERA: 0.35,
+        DEVICE_ERA: 0.2, PATH: 0.42, PATH_IN: 1.06, PATH_AT: 0.65, PATH_ON: 0.22, STORED: 0.31,
+        STORED_IN: 0.26, STORED_ON: 0.17,
     }),
     "attention": Quantity("share", 1.0, {
-        TYPE: 0.82, VENDOR: 0.61, RUNTIME: 1.35, OPTIONS: 0.95, ON_DEVICE: 0.38,
+        TYPE: 0.58, VENDOR: 0.66, RUNTIME: 1.4, OPTIONS: 0.9, ON_DEVICE: 0.32,
     }),
     "expert_compute": Quantity("share", -1.0, {
-        TYPE: 0.74, VENDOR: 0.66, RUNTIME: 0.41, ON_DEVICE: 0.34, OPTIONS: 0.47,
-        DEVICE_OPTIONS: 0.43,
+        TYPE: 0.84, VENDOR: 0.57, RUNTIME: 0.37, ON_DEVICE: 0.34, OPTIONS: 0.44,
+        DEVICE_OPTIONS: 0.38,
     }),
     "recurrence": Quantity("share", -3.0, {
-        TYPE: 0.46, VENDOR: 0.34, RUNTIME: 0.68, ON_DEVICE: 0.57,
+        TYPE: 0.54, VENDOR: 0.37, RUNTIME: 0.77, ON_DEVICE: 0.79,
     }),
     # Operations of a kernel that reaches half of the compute share.
     "half_size": Quantity("count", _log(1e8), {
-        TYPE: 1.46, VENDOR: 0.31, RUNTIME: 1.61,
+        TYPE: 1.61, VENDOR: 0.36, RUNTIME: 1.7,
     }),
     # Tokens that each product of a prefill is padded with: half a tile of its kernel.
     "tile": Quantity("count", _log(12), {
-        TYPE: 1.2, VENDOR: 0.37, RUNTIME: 1.06, ON_DEVICE: 1.25,
+        TYPE: 0.71, VENDOR: 0.42, RUNTIME: 0.83, ON_DEVICE: 0.95,
     }),
     # Shares of the DRAM bandwidth: weights, routed experts, cache.
     "memory": Quantity("share", 1.0, {
-        TYPE: 0.4, CLASS: 0.34, VENDOR: 0.3, FAMILY: 0.42, DEVICE: 0.31, RUNTIME: 0.46,
-        ON_FAMILY: 0.29, ON_DEVICE: 0.33, PATH: 0.45, PATH_IN: 0.5, PATH_AT: 0.35, PATH_ON: 0.23,
-        STORED: 0.35, STORED_IN: 0.31, STORED_ON: 0.15, OPTIONS: 0.22, ERA: 0.27,
-        DEVICE_ERA: 0.24,
+        TYPE: 0.32, CLASS: 0.31, VENDOR: 0.32, FAMILY: 0.39, DEVICE: 0.26, RUNTIME: 0.44,
+        ON_FAMILY: 0.3, ON_DEVICE: 0.3, PATH: 0.39, PATH_IN: 0.45, PATH_AT: 0.66, PATH_ON: 0.25,
+        STORED: 0.45, STORED_IN: 0.38, STORED_ON: 0.16, OPTIONS: 0.16, ERA: 0.29,
+        DEVICE_ERA: 0.25,
     }),
     "experts": Quantity("share", 0.5, {
-        TYPE: 2, VENDOR: 0.41, RUNTIME: 0.4, ON_DEVICE: 0.4,
+        TYPE: 2, VENDOR: 0.52, RUNTIME: 0.41, ON_DEVICE: 0.43,
     }),
     "cache": Quantity("share", 0.5, {
-        TYPE: 0.59, VENDOR: 0.49, RUNTIME: 0.45, OPTIONS: 1.22, ON_DEVICE: 0.51,
+        TYPE: 0.44, VENDOR: 0.51, RUNTIME: 0.41, OPTIONS: 1.22, ON_DEVICE: 0.64,
     }),
     # The same for the states of recurrent mixers.
     "state": Quantity("share", 0.5, {
-        TYPE: 0.53, VENDOR: 0.39, RUNTIME: 1.67, ON_DEVICE: 0.44,
+        TYPE: 0.47, VENDOR: 0.41, RUNTIME: 1.94, ON_DEVICE: 0.42,
     }),
     # Of the reads that grouped queries could share, the share that kernels repeat.
     "repeats": Quantity("share", -1.0, {
-        TYPE: 0.48, RUNTIME: 0.6, OPTIONS: 2,
+        TYPE: 0.39, RUNTIME: 0.45, OPTIONS: 2,
     }),
     # Of the traffic of activations between unfused kernels, what reaches DRAM.
     "spill": Quantity("count", _log(0.7), {
-        TYPE: 0.54, VENDOR: 0.41, RUNTIME: 1.53, ON_DEVICE: 1.45,
+        TYPE: 0.6, VENDOR: 0.44, RUNTIME: 2, ON_DEVICE: 1.61,
     }),
     "step": Quantity("seconds", _log(1e-3), {
-        TYPE: 0.41, CLASS: 1.02, VENDOR: 0.69, RUNTIME: 1.68, ON_DEVICE: 0.52,
+        TYPE: 0.39, CLASS: 1.25, VENDOR: 0.67, RUNTIME: 1.64, ON_DEVICE: 0.57,
     }),
     "prefill": Quantity("seconds", _log(2e-3), {
-        TYPE: 2, CLASS: 0.65, VENDOR: 0.93, RUNTIME: 0.71, ON_DEVICE: 1.15,
+        TYPE: 2, CLASS: 0.57, VENDOR: 0.42, RUNTIME: 0.42, ON_DEVICE: 1.02,
     }),
     "launch": Quantity("seconds", _log(3e-6), {
-        TYPE: 0.6, RUNTIME: 0.88,
+        TYPE: 0.57, RUNTIME: 0.95,
     }),
     "state_launch": Quantity("seconds", _log(2e-5), {
-        TYPE: 1.69, RUNTIME: 2, ON_DEVICE: 0.39,
+        TYPE: 1.09, RUNTIME: 2, ON_DEVICE: 0.5,
     }),
     # Of each product that the CPU runs for another processor, whose runtime has no kernel for it.
     "handover": Quantity("seconds", _log(1e-4), {
-        RUNTIME: 1, ON_DEVICE: 1,
+        RUNTIME: 1.19, ON_DEVICE: 1.2,
     }),
 }  # fmt: skip
 

@@ -126,6 +126,7 @@ def test_the_table_of_errors_by_hand():
     none = np.full(3, np.nan)
     held = HeldOut(
         np.arange(3),
+        np.array([7, 9, 9]),
         {m: {"decode": logs, "prefill": none, "energy": logs[::-1]} for m in METHODS},
         np.ones(3, dtype=bool),
     )
@@ -135,6 +136,9 @@ def test_the_table_of_errors_by_hand():
     assert found["decode", "all"]["rows"] == 3
     assert found["decode", "all"][PACKAGE] == pytest.approx(0.5)
     assert found["decode", "all"]["mean"] == pytest.approx((1 + 0 + 0.5) / 3)
+    # One model errs by 1, the other by 0 and 1/2: each counts once.
+    assert found["decode", "all"]["each once"] == pytest.approx((1 + 0.25) / 2)
+    assert found["decode", "phone"]["each once"] == pytest.approx(0.5)
     assert found["decode", "sbc"]["bias"] == pytest.approx(-0.5)
     # Energy is compared as joules: measured half of the predicted is an error of +100 %.
     assert found["energy", "phone"]["bias"] == pytest.approx(0.5)
@@ -143,7 +147,7 @@ def test_the_table_of_errors_by_hand():
 def test_the_table_leaves_out_unknown_devices_and_tells_clean_rows_apart():
     logs, none = np.log([2.0, 1.0, 0.5, 1.0]), np.full(4, np.nan)
     errors = {m: {"decode": logs, "prefill": none, "energy": none} for m in METHODS}
-    held = HeldOut(np.arange(4), errors, np.array([False, True, True, True]))
+    held = HeldOut(np.arange(4), np.zeros(4), errors, np.array([False, True, True, True]))
     kinds = np.full(4, "phone")
     clean = np.array([True, True, False, True])
     lines = error_table({"model": held, "device": held}, kinds, clean)
@@ -239,6 +243,7 @@ class TestIntervals:
         spread = np.where(kinds == "phone", 0.5, 0.05)
         e = np.random.default_rng(2).normal(0, 1, 200) * spread
         held = HeldOut(
+            np.arange(200) % 10,
             np.arange(200) % 10,
             {PACKAGE: {"decode": e, "prefill": e, "energy": np.full(200, np.nan)}},
             np.arange(200) >= 50,

@@ -127,7 +127,7 @@ def test_without_a_cpu_nothing_is_handed_over():
 def test_its_products_cost_what_the_cpu_takes_and_the_handover():
     """With no row fitted, shares are alike, so only peaks, cores and the handover differ."""
     phone = load_device("sd8elite5")
-    model = load_model("qwen2.5-1.5b").with_formats("q4_k", "q4_k", "fp16", "fp16")
+    model = load_model("qwen2.5-1.5b").with_formats("q4_k_m", "q4_k_m", "fp16", "fp16")
     work = Workload(prompt=400, generate=1)
 
     def operators(processor, name):
