@@ -237,6 +237,7 @@ FLAGS = {
     "single_thread": "one or two threads, fewer than any processor here has cores",
     "inconsistent": "contradicted by a sibling, or doubted as a whole by its source",
     "duplicate": "one measurement listed again under another name",
+    "format_presumed": "how the weights are stored is presumed: the source does not say it",
     "derived": "arithmetic on stated figures: prompt / TTFT, 1000 / TPOT",
     "prefill_included": "the only rate of generation counts the prompt's time too",
     "no_prefill": "prefill rate and TTFT do not tell the prompt's cost; decoding may be good",
@@ -264,6 +265,7 @@ _NO_PREFILL = (
     r"do not use TTFT|do not use for FLOPS|prefill anomalous|prefix-cached|looks inconsistent|"
     r"TTFT includes vision|image prompt|TTFT min=max|overhead[- ]dominated|short chat"
 )
+_PRESUMED = r"\bpresumed\b|\d-bit class\b"
 _DERIVED = r"\bderived\b|1000/TPOT|\bms/token\b|gen tokens/e2e"
 _NO_ENERGY = r"undersampled|peak wall power|power peak"
 
@@ -300,12 +302,13 @@ def row_flags(frame: pd.DataFrame) -> pd.DataFrame:
     ]
     flags["inconsistent"] = says(_INCONSISTENT) | pd.Series(doubted, index=frame.index)
     flags["duplicate"] = says(r"(?-i:\bDUPLICATE\b)")
+    flags["format_presumed"] = says(_PRESUMED, frame["weight_format"])
     flags["derived"] = says(_DERIVED)
     flags["prefill_included"] = frame["e2e_tok_s"].notna() & frame["decode_tok_s"].isna()
     flags["no_prefill"] = says(_NO_PREFILL)
     flags["no_energy"] = says(_NO_ENERGY)
     flags["undated"] = frame["date"].eq("")
-    against = ["speculative", "single_thread", "inconsistent", "duplicate"]
+    against = ["speculative", "single_thread", "inconsistent", "duplicate", "format_presumed"]
     flags["self_consistent"] = (
         flags["full_power"] & flags["single_stream"] & ~flags[against].any(axis=1)
     )

@@ -141,6 +141,7 @@ COUNTS = {
     "single_thread": 14,
     "inconsistent": 15,
     "duplicate": 5,
+    "format_presumed": 45,
     "prefill_included": 177,
     "undated": 12,
     "single_stream": 1813,
@@ -223,10 +224,17 @@ def test_a_consistent_row_is_one_that_nothing_speaks_against(flags):
         "single_thread",
         "inconsistent",
         "duplicate",
+        "format_presumed",
     ]
     clean = flags["single_stream"] & ~flags[against].any(axis=1)
     assert (flags["self_consistent"] == clean).all()
     assert 1700 < clean.sum() < 1800
+
+
+def test_a_format_that_the_source_does_not_say():
+    assert "format_presumed" in one(weight_format="4-bit (presumed)")
+    assert "format_presumed" in one(weight_format="4-bit class")
+    assert "format_presumed" not in one(weight_format="INT4 (mixed, int8 embed)")
 
 
 def test_batches_and_rates_with_the_prompt_are_told_apart():
