@@ -66,9 +66,9 @@ SMALLER = {
 ELSEWHERE = {
     "python -m roofline.compression": "compression/test_experiment.py: run(plan",
     "python -m roofline.budgets": "budgets/test_budget_command.py: main(",
-    "python -m roofline.report": "test_report_gallery.py: gallery.main(",
+    "python -m roofline.report": "report/test_gallery.py: gallery.main(",
     "python -m roofline.report --only comparison -o elsewhere --space paper-grid": (
-        "test_report_gallery.py: gallery.main("
+        "report/test_gallery.py: gallery.main("
     ),
     "roofline fit bian --form width-depth": 'fitting/test_runs.py: load_dataset("bian")',
     # Addresses of a reader's own machines.

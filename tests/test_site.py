@@ -176,20 +176,6 @@ def address(site: Path) -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    from roofline.report.screenshots import chromium
-
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium is found: install one, or name it in $CHROMIUM")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.mark.parametrize(
     "page",
     ["", "docs/laws/", "docs/reference/commands/sweep/", "docs/peers/", "docs/howto/device/"],
@@ -201,6 +187,7 @@ def test_a_page_in_a_browser(browser: Any, address: str, page: str, scheme: str)
     asked: list[str] = []
     failed: list[str] = []
     tab = browser.new_page(viewport=PHONE, color_scheme=scheme)
+    tab.set_default_timeout(120_000)  # a machine may be busy
     tab.on("request", lambda request: asked.append(request.url))
     tab.on("response", lambda answer: failed.append(answer.url) if not answer.ok else None)
     tab.on("pageerror", lambda error: failed.append(str(error)))
