@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 PHONE = {"width": 390, "height": 844}
@@ -45,8 +46,15 @@ class Links(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
+def site(shared: Path) -> Path:
+    with FileLock(shared / "site.lock"):
+        if not (shared / "site").exists():
+            build(shared / "draft")
+            (shared / "draft").rename(shared / "site")
+    return shared / "site"
+
+
+def build(folder: Path) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "NO_MKDOCS_2_WARNING": "1",
@@ -56,7 +64,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")
