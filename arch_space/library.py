@@ -120,7 +120,14 @@ def reference_model(name_or_path: str | Path) -> ReferenceModel:
 
     A name is also one that `resolve_model` knows: an alias, or a checkpoint of the model.
     """
-    return read_spec(_find(name_or_path), ReferenceModel)
+    path = _find(name_or_path)
+    return _shipped(path) if path.parent == FOLDER else read_spec(path, ReferenceModel)
+
+
+@cache
+def _shipped(path: Path) -> ReferenceModel:
+    """Read a shipped file once: a sweep asks for a hundred of them."""
+    return read_spec(path, ReferenceModel)
 
 
 @cache

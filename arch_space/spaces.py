@@ -23,7 +23,16 @@ from arch_space.architectures import (
 from arch_space.formats import format_code, format_name
 from arch_space.grid import ALL, Grid, Point, blocks, count
 from arch_space.rules import HELPERS, Rule
-from spec_files import Spec, SpecError, did_you_mean, find_spec, read_spec, short, validate_spec
+from spec_files import (
+    Spec,
+    SpecError,
+    did_you_mean,
+    find_spec,
+    read_spec,
+    short,
+    validate_spec,
+    yaml_text,
+)
 
 Array = np.ndarray
 Indices = Array
@@ -265,12 +274,8 @@ class Space(Spec):
 
     def to_yaml(self) -> str:
         """Return the space as the text of a file that reads back equal."""
-        import yaml
-
         data = self.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
-        return str(
-            yaml.safe_dump(data, sort_keys=False, default_flow_style=None, allow_unicode=True)
-        )
+        return yaml_text(data, default_flow_style=None, allow_unicode=True)
 
     @cached_property
     def _strides(self) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from hardware_specs.figures import (
     Share,
     Work,
 )
-from spec_files import SpecError, did_you_mean
+from spec_files import SpecError, did_you_mean, yaml_text
 from spec_files.model import Spec
 
 Format = Literal["fp32", "fp16", "fp16acc", "bf16", "fp8", "int8", "int4", "fp4"]
@@ -447,10 +447,8 @@ class Device(Spec):
 
     def to_yaml(self) -> str:
         """Return a profile that loads as an equal device."""
-        import yaml
-
         data = self.model_dump(mode="json", exclude_none=True)
-        return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
+        return yaml_text(data, allow_unicode=True, width=100)
 
 
 def _figures_in(

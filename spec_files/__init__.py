@@ -16,6 +16,7 @@ from spec_files.reading import (
     read_yaml,
     validate_spec,
 )
+from spec_files.writing import yaml_text
 
 if TYPE_CHECKING:
     from spec_files.model import Spec
@@ -36,6 +37,7 @@ __all__ = [
     "short",
     "validate_spec",
     "within",
+    "yaml_text",
 ]
 
 

@@ -53,11 +53,13 @@ OUTSIDE = (
 )
 # Commands of every system that show files, or write what a page says that the reader enters.
 SHELL = ("ls", "cat", "head", "tail", "grep", "cp", "sed")
-# What takes minutes is run on less, by options that are added where the page has them not,
+# What takes minutes is run on less, by options that are added where the page has them not, or, of a
+# whole command, that hold instead of its own,
 SMALLER = {
     "roofline codesign": "--space paper-grid",
     "roofline probe": "--quick",
     "roofline sweep --device phone --max-tpot 50ms": "--space paper-grid",
+    "roofline sweep --device phone --space wide-open --max-seconds 10": "--max-seconds 1",
     "roofline sweep -d phone --law my-law.yaml": "--space paper-grid",
     "roofline sweep --device jetson-agx-orin-64gb --space paper-grid": "--evaluations 4000",
     "python -m roofline.codesign": "--space paper-grid --points 8",
@@ -66,9 +68,9 @@ SMALLER = {
 ELSEWHERE = {
     "python -m roofline.compression": "compression/test_experiment.py: run(plan",
     "python -m roofline.budgets": "budgets/test_budget_command.py: main(",
-    "python -m roofline.report": "test_report_gallery.py: gallery.main(",
+    "python -m roofline.report": "report/test_gallery.py: gallery.main(",
     "python -m roofline.report --only comparison -o elsewhere --space paper-grid": (
-        "test_report_gallery.py: gallery.main("
+        "report/test_gallery.py: gallery.main("
     ),
     "roofline fit bian --form width-depth": 'fitting/test_runs.py: load_dataset("bian")',
     # Addresses of a reader's own machines.
@@ -290,8 +292,10 @@ def perform(words: list[str]) -> tuple[int, str]:
 
 def smaller(words: list[str]) -> list[str]:
     """Return the options by which a command is run on less."""
+    line = " ".join(words)
     for start, options in SMALLER.items():
-        if " ".join(words).startswith(start) and not {options.split()[0], "--repeat"} & set(words):
+        has = {options.split()[0], "--repeat"} & set(words)
+        if line == start or (line.startswith(start) and not has):
             return options.split()
     return []
 

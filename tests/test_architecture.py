@@ -4,8 +4,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("spec_files", "hardware_specs", "arch_space", "roofline")
 
@@ -58,12 +56,12 @@ def test_every_room_is_on_the_plan() -> None:
     assert rooms == set(plan)
 
 
-@pytest.mark.parametrize(("importer", "imported"), sorted(set(imports())))
-def test_imports_point_down(importer: str, imported: str) -> None:
-    plan = floors()
-    above, below = room_of(importer), room_of(imported)
-    if above == below or importer == "roofline":  # the package's own front door
-        return
-    if imported == "roofline.__version__":
-        return
-    assert plan[below] < plan[above], f"{importer} imports {imported}, which is not below it"
+def test_imports_point_down() -> None:
+    plan, upward = floors(), []
+    for importer, imported in sorted(set(imports())):
+        above, below = room_of(importer), room_of(imported)
+        if above == below or importer == "roofline":  # the package's own front door
+            continue
+        if imported != "roofline.__version__" and plan[below] >= plan[above]:
+            upward.append(f"{importer} imports {imported}, which is not below it")
+    assert not upward, "\n".join(upward)

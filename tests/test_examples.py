@@ -6,7 +6,6 @@ A page is read from its top to its end in one folder, empty but for what a reade
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -188,10 +187,9 @@ def once(pages: dict[str, list[Step]]) -> dict[str, list[Step]]:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where given files are made: one folder for all processes of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "given"
+def store(shared: Path) -> Path:
+    """Where given files are made, for all processes that test."""
+    folder = shared / "given"
     folder.mkdir(exist_ok=True)
     return folder
 

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 PHONE = {"width": 390, "height": 844}
@@ -45,8 +46,15 @@ class Links(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
+def site(shared: Path) -> Path:
+    with FileLock(shared / "site.lock"):
+        if not (shared / "site").exists():
+            build(shared / "draft")
+            (shared / "draft").rename(shared / "site")
+    return shared / "site"
+
+
+def build(folder: Path) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "NO_MKDOCS_2_WARNING": "1",
@@ -56,7 +64,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -176,20 +183,6 @@ def address(site: Path) -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    from roofline.report.screenshots import chromium
-
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium is found: install one, or name it in $CHROMIUM")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.mark.parametrize(
     "page",
     ["", "docs/laws/", "docs/reference/commands/sweep/", "docs/peers/", "docs/howto/device/"],
@@ -201,6 +194,7 @@ def test_a_page_in_a_browser(browser: Any, address: str, page: str, scheme: str)
     asked: list[str] = []
     failed: list[str] = []
     tab = browser.new_page(viewport=PHONE, color_scheme=scheme)
+    tab.set_default_timeout(120_000)  # a machine may be busy
     tab.on("request", lambda request: asked.append(request.url))
     tab.on("response", lambda answer: failed.append(answer.url) if not answer.ok else None)
     tab.on("pageerror", lambda error: failed.append(str(error)))

@@ -144,9 +144,9 @@ def _extent(artist: Artist) -> Array:
 
 def _overlaps(some: Array, others: Array) -> Array:
     """Return which pairs of boxes (left, bottom, right, top) share area."""
-    some = np.atleast_2d(some)[:, None]
-    meet = (others[:, :2] < some[..., 2:]) & (others[:, 2:] > some[..., :2])
-    return np.asarray(meet.all(axis=-1))
+    left, low, right, high = np.atleast_2d(some).T[..., None]
+    meet = (others[:, 0] < right) & (others[:, 2] > left)
+    return np.asarray(meet & (others[:, 1] < high) & (others[:, 3] > low))
 
 
 def _marker_boxes(panel: Axes) -> Array:

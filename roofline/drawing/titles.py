@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.textpath import text_to_path
@@ -27,6 +28,7 @@ def write_title(figure: Figure, title: str) -> None:
     title: its first line is the head, the others stand below it; `; ` parts them. The figure is of
     a constrained layout, which leaves the title its room.
     """
+    FigureCanvasAgg(figure)  # without one, each text that is measured draws the figure anew
     room = 0.95 * 72 * figure.get_figwidth()
     head, *body = title.split("\n")
     used = _EDGE

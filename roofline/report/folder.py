@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.outputs import FIGURE_DPI, write_text
-from spec_files import SpecError
+from spec_files import SpecError, yaml_text
 
 if TYPE_CHECKING:
     from roofline.search.problem import Problem
@@ -178,8 +178,6 @@ class RunFolder:
 
     def _configs(self, run: SweepRun) -> None:
         """Write each member as a model file that `--model` reads."""
-        import yaml
-
         for row, arch in enumerate(run.architectures()):
             file = self.config(run, row)
             file.parent.mkdir(exist_ok=True)
@@ -194,7 +192,7 @@ class RunFolder:
                 ),
                 "architecture": arch.row(),
             }
-            file.write_text(yaml.safe_dump(text, sort_keys=False))
+            file.write_text(yaml_text(text))
 
     def _text(self, name: str, text: str) -> None:
         write_text(self.path / name, text)

@@ -39,6 +39,7 @@ from spec_files import (
     short,
     validate_spec,
     within,
+    yaml_text,
 )
 
 if TYPE_CHECKING:
@@ -224,12 +225,12 @@ class Sweep(Spec):
         import yaml
 
         data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        data["device"] = yaml.safe_load(self.device.to_yaml())
+        data["device"] = self.device.model_dump(mode="json", exclude_none=True)
         data["space"] = yaml.safe_load(self.space.to_yaml())
         data["references"] = [
             model.model_dump(mode="json", exclude_defaults=True) for model in self.references
         ]
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+        return yaml_text(data, allow_unicode=True, width=100)
 
     def calibrated(self) -> Device:
         """Return the device with the efficiencies that candidates are judged by."""

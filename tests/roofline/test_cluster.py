@@ -79,7 +79,7 @@ def test_a_killed_worker_loses_nothing(two, tmp_path):
     same(found, enumerate_exactly(asked, workers=1))
     assert killed
     assert path.exists()
-    two.client.wait_for_workers(2, timeout=30)
+    two.client.wait_for_workers(2, timeout=120)
     assert killed[0] not in pids(two)
 
 
@@ -290,4 +290,4 @@ def test_a_survey_of_hardware_outlives_a_worker(two):
     for name, table in alone.tables.items():
         np.testing.assert_array_equal(found.tables[name].value, table.value)
         np.testing.assert_array_equal(found.tables[name].index, table.index)
-    two.client.wait_for_workers(2, timeout=30)
+    two.client.wait_for_workers(2, timeout=120)

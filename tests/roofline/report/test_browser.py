@@ -16,23 +16,12 @@ import pytest
 from hardware_specs import load_device
 from roofline.mixes import load_mix
 from roofline.report.folder import RunFolder
-from roofline.report.screenshots import chromium
 from roofline.search.sweep import Sweep
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+# Asked for first: without one, no run is made for it.
+pytestmark = pytest.mark.usefixtures("browser")
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium is found: install one, or name it in $CHROMIUM")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def folder(path: Path, **inputs: Any) -> Path:
@@ -78,6 +67,7 @@ class Reader:
     def __init__(self, browser: Any, run: Path, **options: Any) -> None:
         options = {"viewport": DESKTOP, "color_scheme": "light"} | options
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(120_000)  # a machine may be busy
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.said: list[str] = []

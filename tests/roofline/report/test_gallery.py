@@ -90,7 +90,7 @@ def test_two_devices_of_the_gallery_have_rows_of_their_own() -> None:
 
 
 def test_the_phone_of_the_gallery_is_what_the_readme_runs() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     readme = (root / "README.md").read_text()
     (name,) = re.findall(r"bin/roofline sweep --device (\S+?)(?:\.yaml)?$", readme, re.MULTILINE)
     device = load_device(name)
