@@ -15,8 +15,8 @@ Step = tuple[float, float]
 
 COVERED = 0.9
 """Share of new measurements that an interval is to hold."""
-TAILS = (0.2, 0.15, 0.12, 0.1, 0.08, 0.065, 0.05, 0.04, 0.03, 0.025, 0.02, 0.015, 0.01)
-STRETCHES = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+TAILS = tuple(float(tail) for tail in np.geomspace(0.2, 0.01, 40))
+STRETCHES = tuple(float(wide) for wide in np.geomspace(1.05, 3.0, 22))
 LADDER = tuple((tail, 1.0) for tail in TAILS) + tuple((TAILS[-1], wide) for wide in STRETCHES)
 """Ever wider intervals: the share of the seen errors beyond each end, and by what the ends are then
 stretched, on logarithms. Errors of one device or one model come together, so that those of a new
