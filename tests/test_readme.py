@@ -42,6 +42,16 @@ def test_the_table_of_fidelity_is_that_of_the_report() -> None:
             assert said[0] == f"{value:.{digits}f}", (held, metric, column)
 
 
+def test_devices_counted_once_are_those_of_the_report() -> None:
+    report = pd.read_csv(ROOT / "reports" / "calibration" / "cross_validation.csv")
+    report = report[(report["class"] == "all") & (report["rows of"] != "all")]
+    once = report.set_index(["held out", "metric"])["each once"]
+    said = re.search(r"half are predicted within (\d+) % \(decode\)\s+and (\d+) %", README)
+    assert said
+    for text, metric in zip(said.groups(), ("decode", "prefill"), strict=True):
+        assert text == f"{100 * once['whole devices', metric]:.0f}", metric
+
+
 def test_the_fit_rests_on_as_many_rows_as_it_says() -> None:
     fitted = json.loads((ROOT / "roofline" / "efficiency" / "effects.json").read_text())
     rows = sum(fitted["rows"].values())
