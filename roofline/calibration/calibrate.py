@@ -85,6 +85,7 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
         intervals=intervals(held["model"], held["device"], kinds),
         rows=dict(sorted(Counter(counted).items())),
         runtimes=dict(sorted(Counter(n for n, u in zip(under, used, strict=True) if u).items())),
+        options=usual_options(cases, used),
         about={
             "version": VERSION if path is None else file.name,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -105,6 +106,24 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
             for i in np.flatnonzero(texts != "")
         ],
     )
+
+
+def usual_options(cases: Cases, used: Array) -> dict[str, str]:
+    """Return the options that most of the used rows, (N,) booleans, were run with.
+
+    By "device|processor type|runtime" and by "kind of device|processor type|runtime".
+    """
+    said = cases.settings
+    votes: dict[str, Counter[str]] = {}
+    for of in ("device", "kind"):
+        names = zip(said[of], said["type"], said["runtime"], strict=True)
+        for name, options, counts in zip(names, said["options"], used, strict=True):
+            if counts:
+                votes.setdefault("|".join(name), Counter())[str(options)] += 1
+    return {
+        name: min(found, key=lambda options: (-found[options], options))
+        for name, found in sorted(votes.items())
+    }
 
 
 def _every(cases: Cases) -> dict[str, Device]:

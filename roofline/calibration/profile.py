@@ -11,6 +11,7 @@ import numpy as np
 
 from hardware_specs.device import Calibration, Source
 from hardware_specs.measurements.rows import load_rows
+from roofline.calibration.calibrate import usual_options
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
 from roofline.calibration.fit import fit, uncertainty
@@ -123,6 +124,10 @@ def fit_device(
         shipped.intervals,
         {**shipped.rows, **_count(cases, timed, ("device", "type"), device.name)},
         {**shipped.runtimes, **_count(cases, timed, ("device", "type", "runtime"), device.name)},
+        {
+            **shipped.options,
+            **usual_options(cases, timed & (cases.settings["device"] == device.name)),
+        },
         shipped.about,
     )
     made, used = plain, {}

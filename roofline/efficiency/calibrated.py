@@ -37,7 +37,7 @@ _OPERANDS = format_code("fp16"), format_code("q4_0")
 """Formats of activations and weights in products that the CPU runs for another processor."""
 _SOURCE = "calibration"
 
-_Key = tuple[int, str | None, str | None, str, str, int]
+_Key = tuple[int, str | None, str | None, str | None, str, int]
 _REMEMBERED = 256
 _made: dict[_Key, tuple[Device, Effects, Device]] = {}
 
@@ -46,7 +46,7 @@ def calibrated(
     device: Device,
     processor: str | None = None,
     runtime: str | None = None,
-    options: str = "",
+    options: str | None = None,
     era: str = "",
     effects: Effects | None = None,
 ) -> Device:
@@ -54,7 +54,8 @@ def calibrated(
 
     processor: the default one if None. runtime: by name; if None the one that most measurements of
     this device were made with, or else of the nearest (`default_runtime`). options, era: of the
-    runtime, as the measurements name them. effects: those that are shipped if None.
+    runtime, as the measurements name them; if None the options of most measurements of this device
+    under it, or else of its kind. effects: those that are shipped if None.
     Raises SpecError for a runtime that is unknown or does not run on such a processor, or another
     than a profile's own efficiencies hold for.
     The device is calibrated once: callers in a loop get the same object again.
@@ -131,18 +132,25 @@ def default_runtime(device: Device, unit: Processor, effects: Effects | None = N
     )
 
 
+def usual_options(device: Device, unit: Processor, chosen: str, effects: Effects) -> str:
+    """Return the options that most measurements of a device, or of its kind, were made with."""
+    own, kin = (f"{name}|{unit.type}|{chosen}" for name in (device.name, device.kind))
+    return effects.options.get(own, effects.options.get(kin, ""))
+
+
 def _calibrated(
     device: Device,
     unit: Processor,
     processor: str | None,
     asked: str | None,
-    options: str,
+    options: str | None,
     era: str,
     effects: Effects,
 ) -> Device:
     from hardware_specs.device import Source
 
     chosen = default_runtime(device, unit, effects) if asked is None else runtime(asked).name
+    options = usual_options(device, unit, chosen, effects) if options is None else options
     able = runtimes_of(unit)
     if chosen not in able:
         raise SpecError(

@@ -28,14 +28,16 @@ class Effects:
     values: by quantity, level and key. intervals: by metric ("decode", "prefill", "energy"), basis
     ("device", "class", "roofline") and kind of device ("" for all): low and high of measured over
     predicted time or energy, 90 %. rows: measurements fitted, by "device|processor type".
-    runtimes: rows by "device|processor type|runtime". about: the table that was fitted, its version
-    and checksum, the date.
+    runtimes: rows by "device|processor type|runtime". options: those of a runtime that most rows
+    were run with, by the same and by "kind of device|processor type|runtime". about: the table that
+    was fitted, its version and checksum, the date.
     """
 
     values: dict[str, dict[Level, dict[str, float]]]
     intervals: dict[str, dict[str, dict[str, tuple[float, float]]]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     runtimes: dict[str, int] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
 
     def eta(self, quantity: str, settings: Mapping[str, Any]) -> Array:
@@ -59,6 +61,7 @@ class Effects:
                 "about": self.about,
                 "rows": self.rows,
                 "runtimes": self.runtimes,
+                "options": self.options,
                 "intervals": self.intervals,
                 "effects": values,
             },
@@ -81,7 +84,9 @@ class Effects:
             }
             for metric, bases in read["intervals"].items()
         }
-        return cls(values, intervals, read["rows"], read["runtimes"], read["about"])
+        return cls(
+            values, intervals, read["rows"], read["runtimes"], read["options"], read["about"]
+        )
 
 
 @cache

@@ -1,12 +1,14 @@
 """Held-out errors and intervals: folds that never straddle, quantiles counted by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from hardware_specs.measurements.rows import load_rows
 from roofline.calibration import energy, rules
-from roofline.calibration.calibrate import error_table
+from roofline.calibration.calibrate import error_table, usual_options
 from roofline.calibration.cases import read_cases
 from roofline.calibration.crossvalidation import (
     METHODS,
@@ -118,6 +120,19 @@ def test_two_terms_recover_what_made_the_times(small):
     found = rules.two_terms(made, half)
     for phase in ("decode", "prefill"):
         np.testing.assert_allclose(found[phase], made.measured[phase], atol=0.02)
+
+
+def test_usual_options_by_counting():
+    words = {
+        "device": ["a", "a", "a", "b", "b"],
+        "kind": ["phone"] * 5,
+        "type": ["gpu"] * 5,
+        "runtime": ["r"] * 5,
+        "options": ["fa", "fa", "", "", "nofa"],
+    }
+    cases = SimpleNamespace(settings={name: np.array(said) for name, said in words.items()})
+    used = np.array([True, True, True, True, False])
+    assert usual_options(cases, used) == {"a|gpu|r": "fa", "b|gpu|r": "", "phone|gpu|r": ""}
 
 
 def test_the_table_of_errors_by_hand():
