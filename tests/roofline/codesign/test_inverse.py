@@ -157,7 +157,7 @@ def test_the_table_says_what_the_engine_says(found, question) -> None:
         assert row[f"{name}_{unit}_high"] == pytest.approx(high[0], rel=1e-12)
 
 
-def test_slopes_agree_with_the_envelope() -> None:
+def test_slopes_agree_with_the_envelope(phone) -> None:
     """Over a fine space losses fall smoothly, and both ways to the worth of hardware agree.
 
     At 25 ms a token, where the two sides of the large operators do not tie: at a tie slopes jump.
@@ -166,7 +166,7 @@ def test_slopes_agree_with_the_envelope() -> None:
     from roofline.mixes import Mix
 
     question = prepare(
-        Inverse, space=load_space("paper-grid"), device=calibrated(load_device("phone")),
+        Inverse, space=load_space("paper-grid"), device=phone,
         mix=Mix.single(1, 1024, 128), limits={"tpot": "25 ms", "ttft": "5 s"}, loss=3.5,
         formats={"weight_format": "q4_k_m"}, on_chip=(0.0,),
     )  # fmt: skip

@@ -73,7 +73,9 @@ def built(text):
 
 def test_fifty_random_members_load_in_transformers_with_the_predicted_parameters(front):
     members = front.architectures()
-    rows = np.random.default_rng(0).choice(len(front), 50, replace=False)
+    alone = np.flatnonzero(np.ravel(members.experts) == 1)[-3:]
+    others = np.setdiff1d(np.arange(len(front)), alone)
+    rows = [*alone, *np.random.default_rng(0).choice(others, 50 - len(alone), replace=False)]
     kinds = set()
     for row in rows:
         text = stacks()["huggingface"].files(members[int(row)], SETTING)["config.json"]
@@ -83,7 +85,7 @@ def test_fifty_random_members_load_in_transformers_with_the_predicted_parameters
     assert len(kinds) > 1  # dense and mixtures
 
 
-@pytest.mark.parametrize("member", [0, 63, 140])
+@pytest.mark.parametrize("member", [0, 63, -1])
 def test_flops_of_an_exported_model_are_those_that_pytorch_counts(front, member):
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -288,7 +290,7 @@ def test_compute_and_memory_by_hand(cluster):
 
 
 @pytest.mark.parametrize(
-    ("law", "member"), [("codesign", 0), ("chinchilla", 0), ("chinchilla", 140)]
+    ("law", "member"), [("codesign", 0), ("chinchilla", 0), ("chinchilla", -1)]
 )
 def test_a_ladder_keeps_proportions_and_reaches_its_share(front, law, member):
     arch = trained(front.architectures())[member]
