@@ -104,7 +104,8 @@ function printed(begins) {
   else page.dataset.theme = printed.theme;
   page.classList.toggle("printed", begins);
   repaint();
-  for (const id of ["front", "roofline"]) Plotly.Plots.resize(byId(id));
+  // At once: the paper does not wait, as Plots.resize would.
+  for (const id of ["front", "roofline"]) Plotly.relayout(byId(id), { autosize: true });
 }
 
 function repaint() {
