@@ -30,7 +30,8 @@ class Runtime:
     benchmark measures decoding from an empty cache, apart from the prompt. lacks: families of
     stored blocks (`roofline.efficiency.form.path`) that no kernel of its unpacks, so that the CPU
     runs their products. even: whether every thread gets as much work as every other, so that all
-    wait for the slowest core.
+    wait for the slowest core. vendors: makers of the processors that it runs on, as families begin;
+    empty for any.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Runtime:
     empty_cache: bool = False
     lacks: tuple[str, ...] = ()
     even: bool = False
+    vendors: tuple[str, ...] = ()
 
 
 _LLAMA = r"llama\.cpp|llama\.rn|ollama|llamafile|lm studio|ik_llama"
@@ -58,6 +60,7 @@ def _llama(
     *arithmetic: str,
     half: str = "",
     lacks: tuple[str, ...] = (),
+    vendors: tuple[str, ...] = (),
 ) -> Runtime:
     return Runtime(
         name=f"llama.cpp-{interface.lower()}",
@@ -71,34 +74,63 @@ def _llama(
         empty_cache=True,
         lacks=lacks,
         even=kind == "cpu",
+        vendors=vendors,
     )
 
 
 RUNTIMES: tuple[Runtime, ...] = (
     # llama.cpp multiplies quantised weights with activations in 8 bits on CPUs and CUDA.
     _llama("CPU", r"^cpu|^gpu/cpu", "cpu", "int8"),
-    _llama("Hexagon", r"npu|hexagon|htp", "npu", lacks=("rare", "k")),
+    _llama("Hexagon", r"npu|hexagon|htp", "npu", lacks=("rare", "k"), vendors=("qualcomm",)),
     _llama("Vulkan", r"vulkan|igpu", "gpu"),
-    _llama("ROCm", r"rocm|hip", "gpu"),
-    _llama("Metal", r"metal", "gpu"),
+    _llama("ROCm", r"rocm|hip", "gpu", vendors=("amd",)),
+    _llama("Metal", r"metal", "gpu", vendors=("apple",)),
     _llama("OpenCL", r"opencl|adreno", "gpu", lacks=("rare",)),
-    _llama("SYCL", r"sycl", "gpu"),
-    _llama("CUDA", r"cuda", "gpu", "int8", half="fp16acc"),
-    Runtime("vllm", "vLLM", ("gpu",), r"vllm"),
-    Runtime("sglang", "SGLang", ("gpu",), r"sglang"),
-    Runtime("tensorrt-edge-llm", "TensorRT Edge-LLM", ("gpu",), r"tensorrt edge|trt.?edge"),
-    Runtime("tensorrt-llm", "TensorRT-LLM", ("gpu",), r"tensorrt|trt"),
+    _llama("SYCL", r"sycl", "gpu", vendors=("intel",)),
+    _llama("CUDA", r"cuda", "gpu", "int8", half="fp16acc", vendors=("nvidia",)),
+    Runtime("vllm", "vLLM", ("gpu",), r"vllm", vendors=("nvidia", "amd", "intel")),
+    Runtime("sglang", "SGLang", ("gpu",), r"sglang", vendors=("nvidia", "amd")),
+    Runtime(
+        "tensorrt-edge-llm",
+        "TensorRT Edge-LLM",
+        ("gpu",),
+        r"tensorrt edge|trt.?edge",
+        vendors=("nvidia",),
+    ),
+    Runtime("tensorrt-llm", "TensorRT-LLM", ("gpu",), r"tensorrt|trt", vendors=("nvidia",)),
     Runtime("mlc", "MLC LLM", ("gpu",), r"\bmlc", head="int4-g32-sym", group="int4-g32-sym"),
-    Runtime("tinychat", "TinyChat (AWQ)", ("gpu",), r"tinychat"),
-    Runtime("gpt-fast", "gpt-fast", ("gpu",), r"gpt-fast"),
-    Runtime("exllamav2", "ExLlamaV2", ("gpu",), r"exllama"),
+    Runtime("tinychat", "TinyChat (AWQ)", ("gpu",), r"tinychat", vendors=("nvidia",)),
+    Runtime("gpt-fast", "gpt-fast", ("gpu",), r"gpt-fast", vendors=("nvidia", "amd")),
+    Runtime("exllamav2", "ExLlamaV2", ("gpu",), r"exllama", vendors=("nvidia", "amd")),
     Runtime("transformers", "Transformers", ("gpu", "cpu"), r"^hf\b|transformers"),
     Runtime("tinygrad", "tinygrad", ("gpu",), r"tinygrad"),
     Runtime("ds4", "ds4", ("gpu",), r"^ds4"),
-    Runtime("mlx", "MLX", ("gpu",), r"\bmlx", head="int4-g64", group="int4-g64"),
-    Runtime("core-ai", "Core AI", ("gpu", "npu"), r"core.?ai", head="int4-g32", group="int4-g32"),
-    Runtime("core-ml", "Core ML", ("npu",), r"core.?ml|anemll", head="int8"),
-    Runtime("apple-fm", "Apple Foundation Models", ("npu",), r"apple.?(fm|foundation)"),
+    Runtime(
+        "mlx",
+        "MLX",
+        ("gpu",),
+        r"\bmlx",
+        head="int4-g64",
+        group="int4-g64",
+        vendors=("apple", "nvidia"),
+    ),
+    Runtime(
+        "core-ai",
+        "Core AI",
+        ("gpu", "npu"),
+        r"core.?ai",
+        head="int4-g32",
+        group="int4-g32",
+        vendors=("apple",),
+    ),
+    Runtime("core-ml", "Core ML", ("npu",), r"core.?ml|anemll", head="int8", vendors=("apple",)),
+    Runtime(
+        "apple-fm",
+        "Apple Foundation Models",
+        ("npu",),
+        r"apple.?(fm|foundation)",
+        vendors=("apple",),
+    ),
     Runtime(
         "litert", "LiteRT-LM", ("gpu", "cpu", "npu"), r"litert", head="int4-g32", group="int4-g32"
     ),
@@ -115,13 +147,14 @@ RUNTIMES: tuple[Runtime, ...] = (
         head="int8",
         group="int4-channel",
         chunk=128,
+        vendors=("qualcomm",),
     ),
-    Runtime("qhexrt", "QHexRT", ("npu",), r"qhexrt"),
+    Runtime("qhexrt", "QHexRT", ("npu",), r"qhexrt", vendors=("qualcomm",)),
     Runtime("nexa", "NexaML", ("npu",), r"nexa"),
-    Runtime("rkllm", "RKLLM", ("npu",), r"rkllm", head="int8"),
-    Runtime("hailo", "HailoRT GenAI", ("npu",), r"hailo", head="int8"),
-    Runtime("fastflowlm", "FastFlowLM", ("npu",), r"fastflow", head="q8_0"),
-    Runtime("ryzen-ai", "Ryzen AI", ("npu",), r"ryzen ai", head="int8"),
+    Runtime("rkllm", "RKLLM", ("npu",), r"rkllm", head="int8", vendors=("rockchip",)),
+    Runtime("hailo", "HailoRT GenAI", ("npu",), r"hailo", head="int8", vendors=("hailo",)),
+    Runtime("fastflowlm", "FastFlowLM", ("npu",), r"fastflow", head="q8_0", vendors=("amd",)),
+    Runtime("ryzen-ai", "Ryzen AI", ("npu",), r"ryzen ai", head="int8", vendors=("amd",)),
 )
 
 _BY_NAME = {entry.name: entry for entry in RUNTIMES}

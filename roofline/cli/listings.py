@@ -315,6 +315,7 @@ def list_runtimes(as_json: options.Json = False) -> None:
             "name": entry.name,
             "title": entry.title,
             "processors": list(entry.processors),
+            "vendors": list(entry.vendors),
             "rows": rows.get(entry.name, 0),
             "devices": len(devices.get(entry.name, ())),
         }
@@ -325,10 +326,10 @@ def list_runtimes(as_json: options.Json = False) -> None:
         return
     show.table(
         "Runtimes, and the measurements that were fitted",
-        ["name", "title", "processors", "rows", "devices"],
+        ["name", "title", "processors", "of", "rows", "devices"],
         [
-            [str(r["name"]), str(r["title"]), ", ".join(r["processors"]), str(r["rows"]),
-             str(r["devices"])]
+            [str(r["name"]), str(r["title"]), ", ".join(r["processors"]),
+             ", ".join(r["vendors"]) or "any", str(r["rows"]), str(r["devices"])]
             for r in found
         ],
     )  # fmt: skip

@@ -88,8 +88,17 @@ def _refuse_another(device: Device, unit: Processor, asked: str | None) -> None:
 
 
 def runtimes_of(unit: Processor) -> list[str]:
-    """Names of the runtimes that run on this type of processor."""
-    return [entry.name for entry in RUNTIMES if unit.type in entry.processors]
+    """Names of the runtimes that run on this type of processor, of this maker."""
+    return [
+        entry.name
+        for entry in RUNTIMES
+        if unit.type in entry.processors and (not entry.vendors or _maker(unit) in entry.vendors)
+    ]
+
+
+def _maker(unit: Processor) -> str:
+    """The vendor of a processor, with which its family begins."""
+    return unit.family.split("-")[0]
 
 
 def default_runtime(device: Device, unit: Processor, effects: Effects | None = None) -> str:
@@ -154,8 +163,8 @@ def _calibrated(
     able = runtimes_of(unit)
     if chosen not in able:
         raise SpecError(
-            f"{runtime(chosen).title} does not run on a {unit.type}, as processor "
-            f"{processor or device.default_processor!r} of {device.name} is; "
+            f"{runtime(chosen).title} does not run on a {unit.type} of {_maker(unit)}, as "
+            f"processor {processor or device.default_processor!r} of {device.name} is; "
             f"those that do are {', '.join(able)}"
         )
     key = device.default_processor if processor is None else processor

@@ -12,7 +12,7 @@ import pytest
 from arch_space.architectures import concatenate
 from arch_space.formats import STORAGES
 from arch_space.library import load_model
-from hardware_specs import Device, load_device
+from hardware_specs import Device, load_device, shipped_devices
 from hardware_specs.measurements.rows import load_rows
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
@@ -20,7 +20,13 @@ from roofline.calibration.work import log_times
 from roofline.cli import run
 from roofline.efficiency import calibrated as room
 from roofline.efficiency import effects as shelf
-from roofline.efficiency.calibrated import calibrated, default_runtime, say_basis, usual_options
+from roofline.efficiency.calibrated import (
+    calibrated,
+    default_runtime,
+    runtimes_of,
+    say_basis,
+    usual_options,
+)
 from roofline.efficiency.effects import Effects
 from roofline.efficiency.form import FORM, keys, path
 from roofline.efficiency.hosting import hosted
@@ -327,13 +333,30 @@ def test_runtimes_that_are_unknown_or_run_elsewhere(effects: Effects):
     with pytest.raises(SpecError, match=r"vLLM does not run on a cpu.*those that do.*mnn") as said:
         calibrated(device, runtime="vllm", effects=effects)
     assert "sglang" not in str(said.value)
+    with pytest.raises(SpecError, match=r"TensorRT-LLM does not run on a gpu of amd"):
+        calibrated(load_device("strix-halo"), runtime="tensorrt-llm", effects=effects)
+
+
+def test_rows_were_measured_where_their_runtimes_run():
+    """Each triple of the shipped fit, and a usual runtime for every processor that there is."""
+    strange = []
+    for triple in shelf.shipped_effects().runtimes:
+        name, kind, entry = triple.split("|")
+        units = [u for u in load_device(name).processors.values() if u.type == kind]
+        if units and entry not in {able for unit in units for able in runtimes_of(unit)}:
+            strange.append(triple)
+    assert strange == ["strix-halo|gpu|llama.cpp-cpu"]  # written as "GPU/CPU (hybrid)"
+    for name in shipped_devices():
+        device = load_device(name)
+        for unit in device.processors.values():
+            assert default_runtime(device, unit) in runtimes_of(unit), name
 
 
 # Physics, for devices and runtimes
 
 
 PLACES = [
-    (name, key, entry.name)
+    (name, key, entry)
     for name, key in (
         ("sd8elite", "gpu"),
         ("sd8elite", "npu"),  # without a published peak
@@ -342,8 +365,7 @@ PLACES = [
         ("a100-80-sxm", "gpu"),  # whose L2 has a bandwidth
         ("tpu-v5e", "npu"),
     )
-    for entry in RUNTIMES
-    if load_device(name).processor(key if name != "tpu-v5e" else None).type in entry.processors
+    for entry in runtimes_of(load_device(name).processor(key if name != "tpu-v5e" else None))
 ]
 MODELS = concatenate(
     [
@@ -453,7 +475,9 @@ def test_commands_say_runtime_basis_and_interval(shipped: Effects, capsys, tmp_p
     assert "efficiency.compute_in.Q4_K" in printed
     assert "class prior, no rows of this device under vllm" in printed
     assert run(["runtimes", "--json"]) == 0
-    rows = {row["name"]: row["rows"] for row in json.loads(capsys.readouterr().out)}
+    listed = json.loads(capsys.readouterr().out)
+    assert {row["name"]: row["vendors"] for row in listed}["llama.cpp-metal"] == ["apple"]
+    rows = {row["name"]: row["rows"] for row in listed}
     assert set(rows) == {entry.name for entry in RUNTIMES}
     assert (rows["llama.cpp-cuda"], rows["sglang"]) == (7, 0)
 

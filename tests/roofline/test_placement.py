@@ -187,10 +187,12 @@ def test_a_table_of_many_chunks_is_placed_as_its_rows_are(monkeypatch):
 
 def test_one_runtime_allows_the_processors_that_it_runs_on():
     assert able(PHONE, "litert") == ["gpu", "npu", "cpu"]
-    assert able(PHONE, "vllm") == ["gpu"]
-    found = estimate(MODELS, PHONE, WORK, placement="best", runtime="vllm")
+    with pytest.raises(SpecError, match="vLLM runs on no processor of sd8elite"):
+        able(PHONE, "vllm")
+    assert able(PHONE, "mlc") == ["gpu"]
+    found = estimate(MODELS, PHONE, WORK, placement="best", runtime="mlc")
     assert found.placements == (Placement("gpu", "gpu"),)
-    assert found.runtime == "vllm"
+    assert found.runtime == "mlc"
 
 
 def test_a_draft_runs_with_the_phase():
