@@ -166,7 +166,7 @@ class Calibration(Spec):
 class Cores(Spec):
     """Like cores of a CPU that has several kinds."""
 
-    count: int = Field(gt=0)
+    count: int = Field(gt=0, le=1024)
     """How many."""
     rate: Peak
     """In fp32, of each."""
@@ -192,8 +192,8 @@ class Processor(Spec):
     peaks_unknown: str | None = Field(None, min_length=1)
     """Why no peak is known; given exactly where `peaks` is empty."""
     cores: tuple[Cores, ...] = ()
-    """Of a CPU with unlike cores, each kind: a runtime that gives every thread as much work waits
-    for the slowest. Not given where all cores are alike."""
+    """Of a CPU with unlike cores, each kind, which make up the fp32 peak together: a runtime that
+    gives every thread as much work waits for the slowest. Not given where all are alike."""
     structured_sparsity: Ratio | None = None
     """Speed-up of weights that are 2:4 sparse; none where not given."""
     efficiency: Efficiency | None = None

@@ -85,7 +85,8 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
         intervals=intervals(held["model"], held["device"], kinds),
         rows=dict(sorted(Counter(counted).items())),
         runtimes=dict(sorted(Counter(n for n, u in zip(under, used, strict=True) if u).items())),
-        options=usual_options(cases, used),
+        options=said_by_most(cases, cases.settings["options"], used),
+        threads=usual_threads(cases, used),
         about={
             "version": VERSION if path is None else file.name,
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -108,22 +109,28 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
     )
 
 
-def usual_options(cases: Cases, used: Array) -> dict[str, str]:
-    """Return the options that most of the used rows, (N,) booleans, were run with.
+def said_by_most(cases: Cases, said: Array, used: Array) -> dict[str, Any]:
+    """Return what most of the used rows, (N,) booleans, say of how they were run.
 
-    By "device|processor type|runtime" and by "kind of device|processor type|runtime".
+    said: (N,). By "device|processor type|runtime" and by "kind of device|processor type|runtime".
     """
-    said = cases.settings
-    votes: dict[str, Counter[str]] = {}
+    words = cases.settings
+    votes: dict[str, Counter[Any]] = {}
     for of in ("device", "kind"):
-        names = zip(said[of], said["type"], said["runtime"], strict=True)
-        for name, options, counts in zip(names, said["options"], used, strict=True):
+        names = zip(words[of], words["type"], words["runtime"], strict=True)
+        for name, one, counts in zip(names, said.tolist(), used, strict=True):
             if counts:
-                votes.setdefault("|".join(name), Counter())[str(options)] += 1
+                votes.setdefault("|".join(name), Counter())[one] += 1
     return {
-        name: min(found, key=lambda options: (-found[options], options))
+        name: min(found, key=lambda one: (-found[one], one))
         for name, found in sorted(votes.items())
     }
+
+
+def usual_threads(cases: Cases, used: Array) -> dict[str, int]:
+    """Return the threads that most of the used rows ran on, where most of them say it."""
+    most = said_by_most(cases, cases.threads, used)
+    return {name: int(count) for name, count in most.items() if count}
 
 
 def _every(cases: Cases) -> dict[str, Device]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hardware_specs.device import Calibration, Source
 from hardware_specs.measurements.rows import load_rows
-from roofline.calibration.calibrate import usual_options
+from roofline.calibration.calibrate import said_by_most, usual_threads
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
 from roofline.calibration.fit import fit, uncertainty
@@ -117,6 +117,7 @@ def fit_device(
     if not (given & timed).any():
         why = left_out.most_common(1)[0][0] if left_out else "they state no rate"
         raise SpecError(f"no row can be used to calibrate {device.name}: {why}")
+    its = timed & (cases.settings["device"] == device.name)
     shipped = shipped_effects()
     effects = fit(work, start=shipped)
     effects = Effects(
@@ -124,10 +125,8 @@ def fit_device(
         shipped.intervals,
         {**shipped.rows, **_count(cases, timed, ("device", "type"), device.name)},
         {**shipped.runtimes, **_count(cases, timed, ("device", "type", "runtime"), device.name)},
-        {
-            **shipped.options,
-            **usual_options(cases, timed & (cases.settings["device"] == device.name)),
-        },
+        {**shipped.options, **said_by_most(cases, cases.settings["options"], its)},
+        {**shipped.threads, **usual_threads(cases, its)},
         shipped.about,
     )
     made, used = plain, {}

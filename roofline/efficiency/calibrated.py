@@ -18,7 +18,15 @@ from roofline.efficiency.arithmetic import arithmetic, peak_of
 from roofline.efficiency.basis import basis_of, interval, part_of, rows_behind, stated_power
 from roofline.efficiency.effects import Effects, shipped_effects
 from roofline.efficiency.form import FORM
-from roofline.efficiency.hosting import HOST, PACE_OF_READS, host_of, hosted, is_hosted, pace
+from roofline.efficiency.hosting import (
+    HOST,
+    PACE_OF_READS,
+    check_cores,
+    host_of,
+    hosted,
+    is_hosted,
+    pace,
+)
 from roofline.runtimes import RUNTIMES, runtime
 from spec_files import SpecError
 
@@ -143,8 +151,13 @@ def default_runtime(device: Device, unit: Processor, effects: Effects | None = N
 
 def usual_options(device: Device, unit: Processor, chosen: str, effects: Effects) -> str:
     """Return the options that most measurements of a device, or of its kind, were made with."""
+    return _said_by_most(effects.options, device, unit, chosen) or ""
+
+
+def _said_by_most(said: Mapping[str, Any], device: Device, unit: Processor, chosen: str) -> Any:
+    """What most rows of a device under a runtime say, or of its kind; None where none does."""
     own, kin = (f"{name}|{unit.type}|{chosen}" for name in (device.name, device.kind))
-    return effects.options.get(own, effects.options.get(kin, ""))
+    return said.get(own, said.get(kin))
 
 
 def _calibrated(
@@ -168,6 +181,8 @@ def _calibrated(
             f"those that do are {', '.join(able)}"
         )
     key = device.default_processor if processor is None else processor
+    for each in {id(one): one for one in (unit, host_of(device) or unit)}.values():
+        check_cores(device, each)
     filled = unit.model_copy(update=_filled(device, unit, chosen, options, era, effects))
     source = Source(
         title="Efficiencies fitted to published measurements under " + runtime(chosen).title,
@@ -251,6 +266,7 @@ def _values(
 ) -> dict[str, Array]:
     """Each quantity by how weights are stored, (N,); shares of this processor's peaks."""
     values = {name: form.value(effects.eta(name, settings)) for name, form in FORM.items()}
+    threads = _said_by_most(effects.threads, device, unit, chosen)
     away, host = is_hosted(settings), host_of(device)
     if host is not None and away.any():
         for name in ("compute", "memory"):
@@ -260,9 +276,9 @@ def _values(
             for each, software in ((host, runtime(HOST)), (unit, runtime(chosen)))
         )
         values["compute"] = np.where(away, values["compute"] * theirs / own, values["compute"])
-        slower = np.where(away, pace(host, runtime(HOST)), 1.0)
+        slower = np.where(away, pace(host, runtime(HOST), threads), 1.0)
     else:
-        slower = np.full(len(STORAGES), pace(unit, runtime(chosen)))
+        slower = np.full(len(STORAGES), pace(unit, runtime(chosen), threads))
         for name in ("cache", "state"):
             values[name] = values[name] * slower**PACE_OF_READS
     values["compute"] = np.minimum(values["compute"] * slower, 1.0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roofline.runtimes import Runtime, runtime
+from spec_files import SpecError, format_quantity
 
 if TYPE_CHECKING:
     from hardware_specs import Device, Processor
@@ -24,6 +25,10 @@ HOST = "llama.cpp-cpu"
 PACE_OF_READS = 0.5
 """The power of the pace by which reading from memory slows down: with it the Arm CPUs of the
 published rows reach .48 to .58 of their bandwidth under llama.cpp, without it .26 to .58."""
+
+
+APART = 0.05
+"""How far the rates of a CPU's cores may be from its peak, of which they are the parts."""
 
 
 def host_of(device: Device) -> Processor | None:
@@ -51,6 +56,22 @@ def hosted(settings: Mapping[str, Any]) -> dict[str, Any]:
         "options": np.array([f"for {name}" for name in said["runtime"]]),
     }
     return said | {name: np.where(away, words, said[name]) for name, words in theirs.items()}
+
+
+def check_cores(device: Device, unit: Processor) -> None:
+    """Raise SpecError where a processor states cores that it cannot have."""
+    if not unit.cores:
+        return
+    if unit.type != "cpu":
+        raise SpecError(f"device {device.name}: only a CPU has cores to state, not a {unit.type}")
+    together = sum(kind.count * kind.rate.value for kind in unit.cores)
+    peak = unit.peaks.get("fp32")
+    if peak is not None and abs(together / peak.value - 1.0) > APART:
+        made, stated = (format_quantity(each, "compute") for each in (together, peak.value))
+        raise SpecError(
+            f"device {device.name}: the cores make {made} together, and the CPU's fp32 peak is "
+            f"{stated}: list every kind of them"
+        )
 
 
 def pace(unit: Processor, software: Runtime, threads: int | None = None) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from hardware_specs.measurements.rows import load_rows
 from roofline.calibration import energy, rules
-from roofline.calibration.calibrate import error_table, usual_options
+from roofline.calibration.calibrate import error_table, said_by_most, usual_threads
 from roofline.calibration.cases import read_cases
 from roofline.calibration.crossvalidation import (
     METHODS,
@@ -130,9 +130,12 @@ def test_usual_options_by_counting():
         "runtime": ["r"] * 5,
         "options": ["fa", "fa", "", "", "nofa"],
     }
-    cases = SimpleNamespace(settings={name: np.array(said) for name, said in words.items()})
+    settings = {name: np.array(said) for name, said in words.items()}
+    cases = SimpleNamespace(settings=settings, threads=np.array([6.0, 6.0, 0.0, 0.0, 4.0]))
     used = np.array([True, True, True, True, False])
-    assert usual_options(cases, used) == {"a|gpu|r": "fa", "b|gpu|r": "", "phone|gpu|r": ""}
+    options = {"a|gpu|r": "fa", "b|gpu|r": "", "phone|gpu|r": ""}
+    assert said_by_most(cases, settings["options"], used) == options
+    assert usual_threads(cases, used) == {"a|gpu|r": 6}  # of the others half say none
 
 
 def test_the_table_of_errors_by_hand():

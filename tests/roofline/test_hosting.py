@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arch_space.library import load_model
-from hardware_specs import load_device
+from hardware_specs import Device, load_device
 from hardware_specs.device import Cores, Processor
 from roofline import Workload, estimate
 from roofline.calibration.said import threads
@@ -15,7 +15,7 @@ from roofline.efficiency.effects import Effects
 from roofline.efficiency.form import FORM
 from roofline.efficiency.hosting import hosted, is_hosted, pace
 from roofline.runtimes import runtime
-from spec_files import SpecError
+from spec_files import SpecError, validate_spec
 
 CPU = runtime("llama.cpp-cpu")
 RATE = {"density": "dense", "basis": "prior", "source": "none"}
@@ -55,6 +55,41 @@ def test_pace_of_a_phone_by_hand():
     assert pace(unit, CPU, 6) == pytest.approx(6 * 16 / 329.6)
     assert pace(unit, CPU, 5) == pytest.approx(5 * 44.8 / 329.6)
     assert pace(unit, CPU) == pytest.approx(8 * 16 / 329.6)
+
+
+def test_an_estimate_runs_on_the_threads_of_most_rows():
+    device, model = load_device("sd8gen2"), load_model("qwen2.5-1.5b").with_formats("q4_0")
+
+    def prefill(count):
+        effects = Effects({}, threads={"sd8gen2|cpu|llama.cpp-cpu": count} if count else {})
+        made = calibrated(device, "cpu", "llama.cpp-cpu", effects=effects)
+        found = estimate(model, made, Workload(prompt=512, generate=1), processor="cpu")
+        rows = {(row.phase, row.name): row for row in found.operators}
+        return rows["prefill", "attention_output"].compute_time[0]
+
+    unit = device.processors["cpu"]
+    for count in (4, 5, 6):
+        slower = pace(unit, CPU) / pace(unit, CPU, count)
+        assert prefill(count) / prefill(None) == pytest.approx(slower, rel=2e-3)
+
+
+def stating(key, *groups):
+    """The Snapdragon 8 Gen 2 with such cores on one of its processors."""
+    plain = load_device("sd8gen2").model_dump(mode="json", exclude_none=True)
+    plain["processors"][key]["cores"] = [
+        {"count": n, "rate": {**RATE, "value": f"{rate} GFLOP/s", "source": "cpu-cores"}}
+        for n, rate in groups
+    ]
+    return validate_spec(plain, Device, "mine.yaml")
+
+
+def test_cores_that_cannot_be_are_refused():
+    with pytest.raises(SpecError, match="cores make 120 GFLOP/s together, and the CPU's fp32 peak"):
+        calibrated(stating("cpu", (2, 60.0)), "cpu", "llama.cpp-cpu")
+    with pytest.raises(SpecError, match="only a CPU has cores to state, not a gpu"):
+        calibrated(stating("gpu", (2, 60.0)))
+    with pytest.raises(SpecError, match=r"count.*1024"):
+        stating("cpu", (2000, 0.165))
 
 
 def test_alike_cores_and_other_runtimes_keep_the_peak():
