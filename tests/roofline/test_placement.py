@@ -229,8 +229,12 @@ def test_a_search_places_each_candidate_for_its_first_objective(tmp_path):
         judged(placement="prefill=tpu")
 
 
-def test_batches_are_nearly_free_on_the_npu_and_the_head_on_the_cpu_is_about_half_of_it():
-    """Snapdragon 8 Gen 3 in arXiv 2509.23324: a 1.5 B model, 4-bit weights, the head on the CPU."""
+def test_batches_are_nearly_free_on_the_npu_and_not_for_the_head_on_the_cpu():
+    """Snapdragon 8 Gen 3 in arXiv 2509.23324: a 1.5 B model, 4-bit weights, the head on the CPU.
+
+    There the head is about half of the step at batch 16; a class prior comes within a factor of
+    two and a half of that, docs/workloads.md says how.
+    """
     given = load_device("snapdragon-8-gen-3")
     arch = load_model("qwen2.5-1.5b").with_formats("q4_0")
     steps = {
@@ -240,7 +244,8 @@ def test_batches_are_nearly_free_on_the_npu_and_the_head_on_the_cpu_is_about_hal
     head = {batch: rows(each, "decode")["head"].time[0] for batch, each in steps.items()}
     body = {batch: each.tpot_first[0] - head[batch] for batch, each in steps.items()}
     assert body[16] < 2.2 * body[1]
-    assert 0.35 < head[16] / steps[16].tpot_first[0] < 0.65
+    assert head[16] > 2.5 * head[1]
+    assert 0.2 < head[16] / steps[16].tpot_first[0] < 0.6
     assert weight_bytes(arch)[0] == steps[1].weight_bytes[0]
 
 
