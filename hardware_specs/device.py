@@ -242,6 +242,11 @@ class Processor(Spec):
             )
         return self
 
+    @property
+    def vendor(self) -> str:
+        """The maker, with whose name the family begins."""
+        return self.family.split("-")[0]
+
     def peak(self, number_format: str) -> float:
         """Return the dense peak, operations per second; SpecError names the formats there are."""
         figure = self.peaks.get(number_format)  # type: ignore[call-overload]

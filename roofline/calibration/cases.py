@@ -54,8 +54,7 @@ class Cases:
     prefill), context (before the first decode step), generate: (N,). size_ratio: (N,) stored size
     over that of the format's recipe. ttft, tpot, energy: (N,) measured, seconds and joules a token
     of all sequences together, NaN where not. settings: (N,) words for the effects. chunk: (N,)
-    tokens per pass of a prefill, 0 for all.
-    threads: (N,) of a CPU, 0 for one a core.
+    tokens per pass of a prefill, 0 for all. threads: (N,) that a row says, 0 where it does not.
     """
 
     at: Array
@@ -211,9 +210,8 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
     profile = device(row["device_key"])
     key = _processor(profile, row["backend"])
     unit = profile.processors[key]
-    vendor = unit.family.split("-")[0]
     if row["framework"]:
-        runtime = runtime_of(row["framework"], row["backend"], vendor)
+        runtime = runtime_of(row["framework"], row["backend"], unit.vendor)
     else:  # as an estimate does that names none
         own = unit.calibration.runtime if unit.calibration else default_runtime(profile, unit)
         runtime = runtime_named(own)
@@ -304,7 +302,7 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
     settings = {
         "type": [unit.type for unit in units],
         "kind": [device.kind for device in columns["devices"]],
-        "vendor": [unit.family.split("-")[0] for unit in units],
+        "vendor": [unit.vendor for unit in units],
         "family": [unit.family for unit in units],
         "host": [unit.family if unit else "" for unit in map(host_of, columns["devices"])],
         "device": [device.name for device in columns["devices"]],

@@ -33,8 +33,8 @@ class HeldOut:
 
     fold, group: (N,); a group, a device or a model, is held out whole. errors: by method and metric
     ("decode", "prefill", "energy"), (N,), log of measured over predicted time or energy, NaN where
-    not measured. known: (N,) whether the fit had rows of
-    the same device, processor type and runtime.
+    not measured. known: (N,) whether the fit had rows of the same device, processor type and
+    runtime.
     """
 
     fold: Array

@@ -100,13 +100,8 @@ def runtimes_of(unit: Processor) -> list[str]:
     return [
         entry.name
         for entry in RUNTIMES
-        if unit.type in entry.processors and (not entry.vendors or _maker(unit) in entry.vendors)
+        if unit.type in entry.processors and (not entry.vendors or unit.vendor in entry.vendors)
     ]
-
-
-def _maker(unit: Processor) -> str:
-    """The vendor of a processor, with which its family begins."""
-    return unit.family.split("-")[0]
 
 
 def default_runtime(device: Device, unit: Processor, effects: Effects | None = None) -> str:
@@ -131,7 +126,7 @@ def default_runtime(device: Device, unit: Processor, effects: Effects | None = N
     def kin(name: str, maker: bool = False) -> bool:
         family = classes[name][1].get(unit.type, "") if name in classes else ""
         if maker:
-            return family.split("-")[0] == unit.family.split("-")[0]
+            return family.split("-")[0] == unit.vendor
         return family == unit.family
 
     def alike(name: str) -> bool:
@@ -176,13 +171,12 @@ def _calibrated(
     able = runtimes_of(unit)
     if chosen not in able:
         raise SpecError(
-            f"{runtime(chosen).title} does not run on a {unit.type} of {_maker(unit)}, as "
+            f"{runtime(chosen).title} does not run on a {unit.type} of {unit.vendor}, as "
             f"processor {processor or device.default_processor!r} of {device.name} is; "
             f"those that do are {', '.join(able)}"
         )
     key = device.default_processor if processor is None else processor
-    for each in {id(one): one for one in (unit, host_of(device) or unit)}.values():
-        check_cores(device, each)
+    check_cores(device)
     filled = unit.model_copy(update=_filled(device, unit, chosen, options, era, effects))
     source = Source(
         title="Efficiencies fitted to published measurements under " + runtime(chosen).title,
@@ -293,7 +287,7 @@ def _settings(
     every = {
         "type": unit.type,
         "kind": device.kind,
-        "vendor": unit.family.split("-")[0],
+        "vendor": unit.vendor,
         "family": unit.family,
         "device": device.name,
         "runtime": chosen,

@@ -58,20 +58,21 @@ def hosted(settings: Mapping[str, Any]) -> dict[str, Any]:
     return said | {name: np.where(away, words, said[name]) for name, words in theirs.items()}
 
 
-def check_cores(device: Device, unit: Processor) -> None:
+def check_cores(device: Device) -> None:
     """Raise SpecError where a processor states cores that it cannot have."""
-    if not unit.cores:
-        return
-    if unit.type != "cpu":
-        raise SpecError(f"device {device.name}: only a CPU has cores to state, not a {unit.type}")
-    together = sum(kind.count * kind.rate.value for kind in unit.cores)
-    peak = unit.peaks.get("fp32")
-    if peak is not None and abs(together / peak.value - 1.0) > APART:
-        made, stated = (format_quantity(each, "compute") for each in (together, peak.value))
-        raise SpecError(
-            f"device {device.name}: the cores make {made} together, and the CPU's fp32 peak is "
-            f"{stated}: list every kind of them"
-        )
+    for unit in device.processors.values():
+        if not unit.cores:
+            continue
+        if unit.type != "cpu":
+            raise SpecError(f"device {device.name}: only a CPU has cores to state, no {unit.type}")
+        together = sum(kind.count * kind.rate.value for kind in unit.cores)
+        peak = unit.peaks.get("fp32")
+        if peak is not None and abs(together / peak.value - 1.0) > APART:
+            made, stated = (format_quantity(each, "compute") for each in (together, peak.value))
+            raise SpecError(
+                f"device {device.name}: the cores make {made} together, and the CPU's fp32 peak "
+                f"is {stated}: list every kind of them"
+            )
 
 
 def pace(unit: Processor, software: Runtime, threads: int | None = None) -> float:

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from arch_space.library import load_model
 from hardware_specs import load_device, shipped_devices
+from roofline import Workload, estimate
 from roofline.calibration.energy import BANDWIDTH_POWER, LIMIT_SHARE, device_priors
+from roofline.efficiency.calibrated import calibrated
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +49,14 @@ def test_a_measured_power_is_not_a_limit(devices):
     told = gpu.model_copy(update={"power": gpu.power.model_copy(update={"active": measured})})
     alone = device_priors({"a": told})["a"]
     assert alone == pytest.approx(BANDWIDTH_POWER * np.log(gpu.memory.dram.bandwidth.value / 1e11))
+
+
+def test_a_power_that_a_profile_knows_goes_before_that_of_other_devices():
+    """No row tells the shipped phone's power; its profile has that of a phone, 4.7 W."""
+    phone = calibrated(load_device("phone"))
+    assert phone.processor().active_power is None
+    model = load_model("qwen2.5-0.5b").with_formats("q4_0")
+    found = estimate(model, load_device("phone"), Workload(prompt=128, generate=64))
+    assert found.energy[0] == pytest.approx(4.7 * found.latency[0])
+    orin = calibrated(load_device("jetson-agx-orin-64gb"))  # measured, and so are its rows
+    assert orin.processor().active_power.value != orin.power.active.value

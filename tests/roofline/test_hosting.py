@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from arch_space.library import load_model
 from hardware_specs import Device, load_device
 from hardware_specs.device import Cores, Processor
+from hardware_specs.measurements.rows import load_rows
 from roofline import Workload, estimate
+from roofline.calibration.cases import read_cases
+from roofline.calibration.demand import work_of
 from roofline.calibration.said import threads
 from roofline.efficiency.calibrated import calibrated
 from roofline.efficiency.effects import Effects
 from roofline.efficiency.form import FORM
-from roofline.efficiency.hosting import hosted, is_hosted, pace
+from roofline.efficiency.hosting import PACE_OF_READS, hosted, is_hosted, pace
 from roofline.runtimes import runtime
 from spec_files import SpecError, validate_spec
 
@@ -86,7 +89,7 @@ def stating(key, *groups):
 def test_cores_that_cannot_be_are_refused():
     with pytest.raises(SpecError, match="cores make 120 GFLOP/s together, and the CPU's fp32 peak"):
         calibrated(stating("cpu", (2, 60.0)), "cpu", "llama.cpp-cpu")
-    with pytest.raises(SpecError, match="only a CPU has cores to state, not a gpu"):
+    with pytest.raises(SpecError, match="only a CPU has cores to state, no gpu"):
         calibrated(stating("gpu", (2, 60.0)))
     with pytest.raises(SpecError, match=r"count.*1024"):
         stating("cpu", (2000, 0.165))
@@ -124,6 +127,25 @@ def test_a_slower_core_slows_what_the_others_do():
 )
 def test_threads_of_a_row(said, count):
     assert threads(said) == count
+
+
+def test_arm_cpus_agree_once_they_are_held_to_their_pace():
+    """What `PACE_OF_READS` says, from the rows: shares of the bandwidth when decoding."""
+    rows = load_rows()
+    families = ("sd8gen2", "sd8elite", "sd8elite5", "rpi5", "cix_p1", "dragon_q8b")
+    said = rows["framework"].str.contains("llama|Ollama") & rows["backend"].str.startswith("CPU")
+    cases = read_cases(rows[rows["device_key"].isin(families) & said].reset_index(drop=True))
+    work = work_of(cases)
+    demand = work.demand["decode"]
+    share = (demand.weights + demand.cache).sum(axis=1) / work.bandwidth / cases.tpot
+    kept = np.isin(work.settings["path"], ["blocks", "k", "float", "groups"])
+    plain, paced = [], []
+    for name in np.unique(work.settings["device"]):
+        at = kept & (work.settings["device"] == name) & np.isfinite(share)
+        plain.append(np.median(share[at]))
+        paced.append(np.median(share[at] / work.pace[at, 0] ** PACE_OF_READS))
+    assert min(plain) < 0.3
+    assert 0.45 < min(paced) < max(paced) < 0.6
 
 
 # Work for another processor

@@ -2,7 +2,10 @@
 
 import pytest
 
+from hardware_specs import load_device, shipped_devices
 from hardware_specs.measurements.rows import load_rows
+from roofline.efficiency.calibrated import default_runtime, runtimes_of
+from roofline.efficiency.effects import shipped_effects
 from roofline.runtimes import RUNTIMES, runtime, runtime_of
 from spec_files import SpecError
 
@@ -46,3 +49,18 @@ def test_refusals_are_one_sentence():
         runtime_of("abacus", "GPU", "nvidia")
     with pytest.raises(SpecError, match=r"'vlm'.*vllm"):
         runtime("vlm")
+
+
+def test_rows_were_measured_where_their_runtimes_run():
+    """Each triple of the shipped fit, and a usual runtime for every processor that there is."""
+    strange = []
+    for triple in shipped_effects().runtimes:
+        name, kind, entry = triple.split("|")
+        units = [u for u in load_device(name).processors.values() if u.type == kind]
+        if units and entry not in {able for unit in units for able in runtimes_of(unit)}:
+            strange.append(triple)
+    assert strange == ["strix-halo|gpu|llama.cpp-cpu"]  # written as "GPU/CPU (hybrid)"
+    for name in shipped_devices():
+        device = load_device(name)
+        for unit in device.processors.values():
+            assert default_runtime(device, unit) in runtimes_of(unit), name

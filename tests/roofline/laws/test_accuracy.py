@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from arch_space.library import load_model
+from roofline.fitting.datasets import VARIABLE
 from roofline.laws import law_names, load_law, predict
 from roofline.laws.accuracy import (
     FOLDER,
@@ -21,7 +22,7 @@ from spec_files import SpecError
 
 QWEN = load_model("qwen2.5-0.5b")
 needs_data = pytest.mark.skipif(
-    not os.environ.get("ROOFLINE_DATA"), reason="ROOFLINE_DATA names no folder of runs"
+    not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder of public runs"
 )
 
 
