@@ -80,6 +80,14 @@ class Cases:
         return len(self.at)
 
 
+class NothingToPredict(SpecError):
+    """No row of a table is a case. left_out: (M,) the reason of each."""
+
+    def __init__(self, left_out: Array):
+        super().__init__(f"no row can be predicted; the first was left out since {left_out[0]}")
+        self.left_out = left_out
+
+
 @cache
 def _device(name: str) -> Device:
     return load_device(name)
@@ -275,7 +283,7 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
     from arch_space.tensors import weight_bytes
 
     if not columns:
-        raise SpecError(f"no row can be predicted; the first was left out since {left_out[0]}")
+        raise NothingToPredict(left_out)
     arch = concatenate([replace(model, names=()) for model in columns["arch"]])
     numbers = {
         name: np.array(columns[name], dtype=float)

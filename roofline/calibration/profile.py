@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardware_specs.device import Calibration, Source
-from hardware_specs.measurements.rows import load_rows
+from hardware_specs.measurements.rows import METRICS, load_rows
 from roofline.calibration.calibrate import said_by_most, usual_threads
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
@@ -106,6 +106,7 @@ def fit_device(
     plain = _data_sheet(device)
     own = rows.assign(device_key=device.name)
     published = load_rows() if background is None else background
+    published = _others(published, own, device)
     table = pd.concat([published, own], ignore_index=True)
     # The device's own rows, wherever they are: published ones of this name, and the given ones.
     cases = read_cases(table, {device.name: plain})
@@ -143,6 +144,16 @@ def fit_device(
         made = _with_intervals(made, str(key), effects, one, settled)
         used[f"{key} under {runtime}"] = int(at.sum())
     return Fitted(made, used, left_out)
+
+
+def _others(published: pd.DataFrame, own: pd.DataFrame, device: Device) -> pd.DataFrame:
+    """The published rows without those that the given ones repeat, which would count twice."""
+    names = {name.replace("-", "_") for name in (device.name, *device.aliases)}
+    of_it = published["device_key"].str.replace("-", "_").isin(names)
+    rates = ["model", "weight_format", *METRICS]
+    given = set(map(tuple, own[rates].round(3).fillna(0.0).to_numpy()))
+    same = [tuple(row) in given for row in published[rates].round(3).fillna(0.0).to_numpy()]
+    return published[~(of_it & np.array(same, dtype=bool))]
 
 
 def _own_source(device: Device, rows: int, runtime: str) -> Device:

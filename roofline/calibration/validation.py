@@ -16,7 +16,7 @@ import numpy as np
 from hardware_specs.measurements.importers import read_measurements
 from hardware_specs.measurements.rows import COLUMNS, METRICS, load_rows, row_flags
 from roofline.calibration import energy
-from roofline.calibration.cases import Cases, read_cases
+from roofline.calibration.cases import Cases, NothingToPredict, read_cases
 from roofline.calibration.demand import work_of
 from roofline.calibration.gates import gate
 from roofline.calibration.own import predict_stated, profiles_of, states_efficiencies
@@ -161,22 +161,18 @@ def validate(
 
     found: a file's measurements, or a table as `load_rows` returns it. effects: the shipped if
     None. device: a profile of one's own, whose rows are predicted by it (`profiles_of`).
-    SpecError where no row can be predicted.
     """
-    import pandas as pd
-
     effects = shipped_effects() if effects is None else effects
     rows = found.rows if isinstance(found, Measurements) else found
     own: dict[str, Device] = {}
     if device is not None:
         rows, own = profiles_of(rows, device)
-    cases = read_cases(rows, own)
+    try:
+        cases = read_cases(rows, own)
+    except NothingToPredict as nothing:
+        return _none_predicted(found, rows, nothing.left_out)
     values = _values(cases, effects)
     reasons = _reasons(cases, rows)
-    if isinstance(found, Measurements):
-        predictions = pd.DataFrame(found.cells, columns=found.header, dtype=object)
-    else:
-        predictions = found.astype(object).where(found.notna(), "")
     every = {name: np.full(len(rows), "", dtype=object) for name in ADDED}
     for metric, name in PREDICTED.items():
         for end in ("", "_low", "_high"):
@@ -190,8 +186,44 @@ def validate(
         ],
         dtype=object,
     )
-    predictions = pd.concat([predictions.reset_index(drop=True), pd.DataFrame(every)], axis=1)
-    return Validation(predictions, _compared(cases, rows, values, reasons))
+    return Validation(_beside(found, every), _compared(cases, rows, values, reasons))
+
+
+def _beside(found: Measurements | pd.DataFrame, every: Mapping[str, Array]) -> pd.DataFrame:
+    """The table as it stands, as text, and the predicted columns, (M,) each."""
+    import pandas as pd
+
+    if isinstance(found, Measurements):
+        given = pd.DataFrame(found.cells, columns=found.header, dtype=object)
+    else:
+        given = found.astype(object).where(found.notna(), "")
+    return pd.concat([given.reset_index(drop=True), pd.DataFrame(every)], axis=1)
+
+
+def _none_predicted(
+    found: Measurements | pd.DataFrame, rows: pd.DataFrame, left_out: Array
+) -> Validation:
+    """What a table says of which every row is left out."""
+    import pandas as pd
+
+    every = {name: np.full(len(rows), "", dtype=object) for name in ADDED}
+    every["left_out"] = left_out
+    lines = [
+        {
+            "row": int(at) + 1,
+            "class": rows["class"].iloc[at] or "unknown",
+            "backend": _backend(rows["backend"].iloc[at]),
+            "metric": metric,
+            "basis": "",
+            "self_consistent": False,
+            "left_out": left_out[at],
+        }
+        for metric, names in _REPORTED.items()
+        for at in np.flatnonzero(rows[list(names)].notna().any(axis=1))
+    ]
+    numbers = ["measured", "predicted", "low", "high"]
+    compared = pd.DataFrame(lines, columns=_COMPARED).astype(dict.fromkeys(numbers, float))
+    return Validation(_beside(found, every), compared)
 
 
 def _values(cases: Cases, effects: Effects) -> dict[str, Array]:

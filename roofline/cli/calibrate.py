@@ -51,7 +51,9 @@ def calibrate(
     check_file(out, force)
     profile = load_device(device)
     table = read_file(rows, {"device": profile.title} | options.given(give)).rows
-    fitted = fit_device(profile, table)
+    with show.progress() as tell:
+        tell("fitting, with the published rows behind yours", 0, None)
+        fitted = fit_device(profile, table)
     called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-")
     made = fitted.device.model_copy(update={"name": called, "aliases": ()})
     write_text(out, made.to_yaml())

@@ -326,6 +326,7 @@ def _print(
 
     from arch_space.formats import format_name, stored_names
     from roofline.efficiency.calibrated import say_basis
+    from roofline.efficiency.hosting import without_host
     from roofline.engine import BOUNDS
 
     placed = _said_placement(found)
@@ -416,6 +417,12 @@ def _print(
             show.note(
                 f"No kernel of the runtime unpacks weights stored as {' or '.join(away)}: "
                 "another processor runs these products."
+            )
+        if lost := [] if ideal else without_host(device, unit, {*stored}):
+            show.note(
+                f"No kernel of the runtime unpacks weights stored as {' or '.join(lost)}, and the "
+                "profile has no CPU that could run them: they are priced as if there were a "
+                "kernel, too fast."
             )
     if said["basis"]:
         show.note(f"Interval of the loss: {said['basis']}.")

@@ -74,6 +74,10 @@ def validate(
     fitted = about.get("sha256") == found.sha256
     if out is not None:
         write_text(out, str(judged.predictions.to_csv(index=False, lineterminator="\n")))
+    if not (judged.predictions["basis"] != "").any():
+        why = str(judged.predictions["left_out"].iloc[0]).rstrip(".")
+        kept = "" if out is None else f"; {out} holds the reason of each"
+        raise SpecError(f"{rows}: no row can be predicted; the first says: {why}{kept}")
     if as_json:
         printed = {
             "file": str(rows),

@@ -6,11 +6,12 @@ runtime that gives each thread as much work as every other waits for the slowest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roofline.efficiency.form import path
 from roofline.runtimes import Runtime, runtime
 from spec_files import SpecError, format_quantity
 
@@ -39,7 +40,15 @@ def host_of(device: Device) -> Processor | None:
 def is_hosted(settings: Mapping[str, Any]) -> Array:
     """Return under which settings the CPU runs the products with weights, (N,)."""
     named = zip(settings["runtime"], settings["path"], settings["host"], strict=True)
-    return np.array([bool(host) and path in runtime(name).lacks for name, path, host in named])
+    return np.array([bool(host) and blocks in runtime(name).lacks for name, blocks, host in named])
+
+
+def without_host(device: Device, unit: Processor, stored: Iterable[str]) -> list[str]:
+    """Return how weights are stored that neither the runtime nor a CPU of the profile can run."""
+    if unit.calibration is None or host_of(device) is not None:
+        return []
+    lacks = runtime(unit.calibration.runtime).lacks
+    return sorted(name for name in stored if path(name) in lacks)
 
 
 def hosted(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,18 @@ def own_rows(share: float, device: str = "rpi5", rows: int = 6) -> Path:
 
 
 @pytest.mark.usefixtures("_few_behind")
+def test_rows_that_are_published_already_count_once():
+    table = load_rows()
+    its = table[table["device_key"] == "rpi5"]
+    known = {}
+    for name, given in (("all", its), ("one", its[its["framework"] == "Ollama"].head(1))):
+        given.to_csv("rows.csv", index=False)
+        assert run(["calibrate", "rows.csv", "--device", "rpi5", "-o", f"{name}.yaml"]) == 0
+        known[name] = load_device(f"{name}.yaml").processor().calibration.rows
+    assert known["all"] == known["one"] > 5
+
+
+@pytest.mark.usefixtures("_few_behind")
 def test_rows_move_the_profile(capsys):
     own_rows(0.5)
     assert run(["calibrate", "rows.csv", "--device", "rpi5", "-o", "mine.yaml"]) == 0

@@ -13,6 +13,7 @@ from roofline import Workload, estimate
 from roofline.calibration.cases import read_cases
 from roofline.calibration.demand import work_of
 from roofline.calibration.said import threads
+from roofline.cli import run
 from roofline.efficiency.calibrated import calibrated
 from roofline.efficiency.effects import Effects
 from roofline.efficiency.form import FORM
@@ -179,6 +180,17 @@ def test_what_has_no_kernel_runs_on_the_cpu(path, name, away):
 
 def test_without_a_cpu_nothing_is_handed_over():
     assert not is_hosted(setting("rare", "llama.cpp-opencl", host="")).any()
+
+
+@pytest.mark.parametrize(("name", "said"), [("q2_k", True), ("q4_0", False)])
+def test_a_profile_without_a_cpu_says_what_it_cannot_price(name, said, tmp_path, capsys):
+    phone = load_device("sd8gen2")
+    processors = {key: unit for key, unit in phone.processors.items() if unit.type != "cpu"}
+    bare = phone.model_copy(update={"processors": processors, "default_processor": "gpu"})
+    (tmp_path / "bare.yaml").write_text(bare.to_yaml())
+    command = ["estimate", "--device", str(tmp_path / "bare.yaml"), "--model", "qwen2.5-1.5b"]
+    assert run([*command, "--weights", name]) == 0
+    assert ("has no CPU that could run them" in capsys.readouterr().out) == said
 
 
 def test_its_products_cost_what_the_cpu_takes_and_the_handover():

@@ -304,6 +304,16 @@ class TestCommand:
         assert used == {"decode": 1, "prefill": 1}
         assert "predicted_decode_tok_s" in pd.read_csv("p.csv")
 
+    def test_a_table_of_which_nothing_is_predicted_is_written_with_its_reasons(self, capsys):
+        unknown = LLAMA.replace("Llama-3.1-8B", "Lama-9-1B")
+        write(f"a,{unknown},60,", f"b,{unknown},,", name="none.csv")
+        assert run(["validate", "none.csv", "--out", "p.csv"]) == 2
+        told = capsys.readouterr().err
+        assert "p.csv holds the reason of each" in told
+        written = pd.read_csv("p.csv")
+        assert list(written["left_out"].str.contains("Lama-9-1B")) == [True, True]
+        assert written["predicted_decode_tok_s"].isna().all()
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
