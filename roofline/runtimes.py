@@ -98,10 +98,14 @@ RUNTIMES: tuple[Runtime, ...] = (
         vendors=("nvidia",),
     ),
     Runtime("tensorrt-llm", "TensorRT-LLM", ("gpu",), r"tensorrt|trt", vendors=("nvidia",)),
+    Runtime("lmdeploy", "LMDeploy (TurboMind)", ("gpu",), r"lmdeploy", vendors=("nvidia",)),
     Runtime("mlc", "MLC LLM", ("gpu",), r"\bmlc", head="int4-g32-sym", group="int4-g32-sym"),
     Runtime("tinychat", "TinyChat (AWQ)", ("gpu",), r"tinychat", vendors=("nvidia",)),
     Runtime("gpt-fast", "gpt-fast", ("gpu",), r"gpt-fast", vendors=("nvidia", "amd")),
     Runtime("exllamav2", "ExLlamaV2", ("gpu",), r"exllama", vendors=("nvidia", "amd")),
+    Runtime(
+        "openvino", "OpenVINO", ("gpu", "cpu", "npu"), r"openvino", head="int8", vendors=("intel",)
+    ),
     Runtime("transformers", "Transformers", ("gpu", "cpu"), r"^hf\b|transformers"),
     Runtime("tinygrad", "tinygrad", ("gpu",), r"tinygrad"),
     Runtime("ds4", "ds4", ("gpu",), r"^ds4"),

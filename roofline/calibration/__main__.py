@@ -64,7 +64,8 @@ def _evidence(rows: Path | None) -> int:
     cases = read_cases(load_rows(rows))
     with show.progress() as tell:
         found = evidence(
-            passed(work_of(cases), gate(cases)), tell=lambda done, of: tell("evidence", done, of)
+            passed(cases, work_of(cases), gate(cases)),
+            tell=lambda done, of: tell("evidence", done, of),
         )
     show.table(
         "Spread of the effects of each level",

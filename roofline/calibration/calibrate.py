@@ -56,7 +56,7 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
     rows = load_rows(path)
     cases = read_cases(rows)
     reasons = gate(cases)
-    work = passed(work_of(cases), reasons)
+    work = passed(cases, work_of(cases), reasons)
     cases = replace(
         cases, energy=np.where(reasons["decode"] == "", cases.energy, np.nan)
     )  # energy per token rests on the rate

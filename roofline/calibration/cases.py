@@ -55,6 +55,7 @@ class Cases:
     over that of the format's recipe. ttft, tpot, energy: (N,) measured, seconds and joules a token
     of all sequences together, NaN where not. settings: (N,) words for the effects. chunk: (N,)
     tokens per pass of a prefill, 0 for all. threads: (N,) that a row says, 0 where it does not.
+    presumed: (N,) whether it is presumed, not said, how the weights are stored.
     """
 
     at: Array
@@ -74,6 +75,7 @@ class Cases:
     energy: Array
     chunk: Array
     threads: Array
+    presumed: Array
     settings: dict[str, Array]
 
     def __len__(self) -> int:
@@ -135,7 +137,7 @@ _OPTIONS = (
     ("wmma", r"rocwmma|WMMA"),
     ("hipblaslt", r"hblt=1|hipblaslt"),
     ("amdvlk", r"amdvlk"),
-    ("rocm7", r"rocm-7"),
+    ("rocm7", r"rocm-7|ROCm 7"),
     # Set for speed: the matrix products of larger batches run in slower kernels there.
     ("b256", r"b=-b 256"),
 )
@@ -275,6 +277,7 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         "era": str(row["date"])[:4],
         "scope": str(row["power_kind"]),
         "threads": threads(said),
+        "presumed": bool(flags["format_presumed"].iloc[i]),
     }
 
 
@@ -330,6 +333,7 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
         runtimes=columns["runtimes"],
         arch=arch,
         size_ratio=ratio,
+        presumed=np.array(columns["presumed"], dtype=bool),
         settings={name: np.array(words, dtype=str) for name, words in settings.items()},
         **numbers,
     )

@@ -22,6 +22,7 @@ from roofline.workload import Pass
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
     from hardware_specs import Processor
+    from hardware_specs.figures import Figure
     from roofline.calibration.cases import Cases
     from roofline.operators.cost import Operator
     from roofline.runtimes import Runtime
@@ -62,6 +63,7 @@ def work_of(cases: Cases) -> Work:
     return Work(
         peak=_peaks(cases, kinds, away),
         bandwidth=np.array([d.memory.dram.bandwidth.value for d in cases.devices]),
+        vague=np.array([_vague(d.memory.dram.bandwidth) for d in cases.devices]),
         group=np.broadcast_to(group, (len(cases),)).astype(float),
         demand=demand,
         measured=measured,
@@ -75,6 +77,12 @@ def work_of(cases: Cases) -> Work:
         pace=_pace(cases, away),
         settings=cases.settings,
     )
+
+
+def _vague(figure: Figure) -> float:
+    """Half of the interval in which a profile says that a number lies, on the logarithm."""
+    low, high = figure.low or figure.value, figure.high or figure.value
+    return float(np.log(high / low)) / 2.0
 
 
 def _hosted(cases: Cases, kinds: Array) -> Array:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from roofline.calibration.work import Work, log_times
 from roofline.efficiency.effects import Effects
-from roofline.efficiency.form import FORM, Level, calm, keys
+from roofline.efficiency.form import DEVICE, FORM, Level, calm, keys
 
 Array = np.ndarray
 
@@ -35,6 +35,10 @@ PATIENCE = 3
 """Steps in a row that gain next to nothing before a fit is settled."""
 
 
+OF_BANDWIDTH = ("memory", DEVICE)
+"""The effect that takes up what a profile's bandwidth is wrong by."""
+
+
 class Design:
     """Which effects act on which row: an index per row and level, for each quantity."""
 
@@ -52,7 +56,10 @@ class Design:
                 start = len(self.names)
                 self.names += [(quantity, level, str(key)) for key in seen]
                 spread = spreads.get((quantity, level), spread)
-                chosen += [spread * calm(level, str(key)) for key in seen]
+                several = np.array([spread * calm(level, str(key)) for key in seen])
+                if (quantity, level) == OF_BANDWIDTH:
+                    several = np.hypot(several, _doubt(work, named["layers"], seen))
+                chosen += several.tolist()
                 for part, found in named.items():
                     at = np.searchsorted(seen, found)
                     at = np.minimum(at, len(seen) - 1)
@@ -68,6 +75,19 @@ class Design:
             name: FORM[name.split(".")[0]].centre + padded[index].sum(axis=1)
             for name, index in self.index.items()
         }
+
+
+def _doubt(work: Work, names: Array, seen: Array) -> Array:
+    """How far the share of the bandwidth may lie from its family's since that is not known well.
+
+    On the logistic scale, on which a share around one half moves twice as far as its logarithm. So
+    a board that was sold with fast and with slow memory tells little of its family.
+    """
+    vague = np.zeros(len(seen))
+    at = np.minimum(np.searchsorted(seen, names), len(seen) - 1)
+    known = seen[at] == names
+    np.maximum.at(vague, at[known], work.vague[known])
+    return 2.0 * vague
 
 
 def fit(
@@ -128,9 +148,12 @@ def uncertainty(
         before, acting = 0.0, np.zeros(len(design.names))
         for level, sd in form.levels.items():
             key = keys(settings, level)[0]
-            before += (sd * calm(level, key)) ** 2
-            if (quantity, level, key) in at_name:
-                acting[at_name[quantity, level, key]] = 1.0
+            place = at_name.get((quantity, level, key))
+            if place is None:
+                before += (sd * calm(level, key)) ** 2
+            else:
+                before += float(spread[place])
+                acting[place] = 1.0
         seen = reach @ acting
         known = float(seen @ cho_solve(factor, seen))
         found[quantity] = (float(np.sqrt(max(before - known, 1e-6))), float(np.sqrt(before)))

@@ -83,10 +83,13 @@ def gate(cases: Cases) -> dict[str, Array]:
     return reasons
 
 
-def passed(work: Work, reasons: dict[str, Array]) -> Work:
-    """Return the work without the measured times that a gate rejects."""
+def passed(cases: Cases, work: Work, reasons: dict[str, Array]) -> Work:
+    """Return the work without the measured times that nothing can be learnt from.
+
+    Those that a gate rejects, and those of weights whose stored form is presumed.
+    """
     kept = {
-        phase: np.where(reasons[phase] == "", measured, np.nan)
+        phase: np.where((reasons[phase] == "") & ~cases.presumed, measured, np.nan)
         for phase, measured in work.measured.items()
     }
     return replace(work, measured=kept)

@@ -111,7 +111,7 @@ def fit_device(
     # The device's own rows, wherever they are: published ones of this name, and the given ones.
     cases = read_cases(table, {device.name: plain})
     reasons = gate(cases)
-    work = passed(work_of(cases), reasons)
+    work = passed(cases, work_of(cases), reasons)
     given = cases.at >= len(published)
     timed = np.isfinite(work.measured["decode"]) | np.isfinite(work.measured["prefill"])
     left_out = _left_out(cases, reasons, given & ~timed, len(published))

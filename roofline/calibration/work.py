@@ -40,7 +40,8 @@ class Demand:
 class Work:
     """N rows, ready for a fit.
 
-    peak: (N, K) operations per second that shares refer to; bandwidth: (N,) bytes per second.
+    peak: (N, K) operations per second that shares refer to; bandwidth: (N,) bytes per second;
+    vague: (N,) by how much, on the logarithm, the profile leaves open what it is.
     group: (N,) query heads per KV head. demand, measured (log seconds, NaN where not measured): by
     phase. routed: (N, K) which operators stream routed experts; head, cached, shared: (K,) which
     read the head, a cache or a state, a cache that grouped queries share. hosted: (N, K) which
@@ -51,6 +52,7 @@ class Work:
 
     peak: Array
     bandwidth: Array
+    vague: Array
     group: Array
     demand: dict[str, Demand]
     measured: dict[str, Array]

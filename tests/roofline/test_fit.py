@@ -8,11 +8,11 @@ import pytest
 from hardware_specs.measurements.rows import load_rows
 from roofline.calibration.cases import read_cases
 from roofline.calibration.demand import work_of
-from roofline.calibration.fit import fit, uncertainty
+from roofline.calibration.fit import Design, fit, uncertainty
 from roofline.calibration.predict import predict
 from roofline.calibration.work import log_times
 from roofline.efficiency.effects import Effects
-from roofline.efficiency.form import FORM
+from roofline.efficiency.form import DEVICE, FORM
 
 ROWS = load_rows()
 
@@ -34,6 +34,19 @@ def mixed():
     assert (cases.arch.delta_layers > 0).any()
     assert ((cases.chunk > 0) & (cases.chunk < cases.prompt)).any()
     return work_of(cases)
+
+
+def test_a_board_whose_bandwidth_is_a_range_tells_less_of_its_family():
+    """RK3562 was sold with memories of 8.5 to 17.1 GB/s; the share of its bandwidth may lie so far
+    from its family's as the root of that ratio, twice that on the logistic scale at one half."""
+    _, work = some(("rk3562", "rpi5"))
+    design = Design(work, np.ones(len(work), dtype=bool), {})
+    wide, usual = (
+        design.precision[design.names.index(("memory", DEVICE, name))] ** -0.5
+        for name in ("npu|rk3562", "cpu|rpi5")
+    )
+    assert usual == FORM["memory"].levels[DEVICE]
+    assert wide == pytest.approx(np.hypot(usual, np.log(17.1 / 8.5)))
 
 
 @pytest.mark.parametrize("blend", [None, 2.0, 4.0])

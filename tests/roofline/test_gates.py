@@ -85,8 +85,16 @@ def test_experts_that_tokens_may_share_are_counted_once():
     assert found.moved["decode"][0] < 1.1 * found.moved["decode"][1]
 
 
+def test_weights_that_are_presumed_to_be_stored_so_teach_nothing():
+    cases = read_cases(
+        table({"decode_tok_s": 60}, {"decode_tok_s": 60, "weight_format": "4-bit class"})
+    )
+    work = gates.passed(cases, work_of(cases), gates.gate(cases))
+    assert np.isfinite(work.measured["decode"]).tolist() == [True, False]
+
+
 def test_passed_drops_the_rejected_metric_alone():
     cases = read_cases(table({"decode_tok_s": 100, "prefill_tok_s": 5_000}))
-    work = gates.passed(work_of(cases), gates.gate(cases))
+    work = gates.passed(cases, work_of(cases), gates.gate(cases))
     assert np.isnan(work.measured["decode"][0])
     assert np.isfinite(work.measured["prefill"][0])

@@ -41,6 +41,8 @@ def test_a_gpu_that_says_no_more_goes_by_its_vendor(vendor: str, name: str):
 def test_the_more_special_framework_wins():
     assert runtime_of("TensorRT Edge-LLM", "GPU", "nvidia").name == "tensorrt-edge-llm"
     assert runtime_of("TensorRT-LLM", "GPU", "nvidia").name == "tensorrt-llm"
+    assert runtime_of("OpenVINO", "GPU (OpenVINO)", "intel").name == "openvino"
+    assert runtime_of("LMDeploy", "GPU (CUDA)", "nvidia").name == "lmdeploy"
     assert runtime_of("llama.cpp CUDA", "GPU", "amd").name == "llama.cpp-cuda"
 
 
