@@ -138,6 +138,8 @@ _OPTIONS = (
     ("hipblaslt", r"hblt=1|hipblaslt"),
     ("amdvlk", r"amdvlk"),
     ("rocm7", r"rocm-7|ROCm 7"),
+    # An app's own build of the kernels for phones' CPUs.
+    ("rn", r"llama\.rn\s+(\S+\s+)?CPU\b"),
     # Set for speed: the matrix products of larger batches run in slower kernels there.
     ("b256", r"b=-b 256"),
 )

@@ -57,6 +57,8 @@ def _log(number: float) -> float:
 TYPE, FAMILY, DEVICE = ("type",), ("type", "family"), ("type", "device")
 VENDOR = ("type", "vendor")
 CLASS = ("type", "kind")
+MAKE = ("type", "vendor", "kind")
+"""A maker's integrated GPUs are not its cards: they share power and memory with a CPU."""
 RUNTIME, ON_DEVICE = ("runtime",), ("device", "runtime")
 ON_FAMILY = ("family", "runtime")
 OPTIONS = ("runtime", "options")
@@ -72,8 +74,8 @@ STORED_ON = ("device", "runtime", "storage")
 FORM: dict[str, Quantity] = {
     # Shares of the dense peak: products with weights, over the cache, of routed experts, of scans.
     "compute": Quantity("share", -0.5, {
-        TYPE: 0.32, CLASS: 0.35, VENDOR: 0.57, FAMILY: 0.29, DEVICE: 0.19, RUNTIME: 0.48,
-        ON_FAMILY: 0.3, ON_DEVICE: 0.19, OPTIONS: 0.58, DEVICE_OPTIONS: 0.24, ERA: 0.35,
+        TYPE: 0.32, CLASS: 0.35, VENDOR: 0.5, MAKE: 0.35, FAMILY: 0.29, DEVICE: 0.19,
+        RUNTIME: 0.48, ON_FAMILY: 0.3, ON_DEVICE: 0.19, OPTIONS: 0.58, DEVICE_OPTIONS: 0.24, ERA: 0.35,
         DEVICE_ERA: 0.2, PATH: 0.42, PATH_IN: 1.06, PATH_AT: 0.65, PATH_ON: 0.22, STORED: 0.31,
         STORED_IN: 0.26, STORED_ON: 0.17,
     }),
@@ -82,7 +84,7 @@ FORM: dict[str, Quantity] = {
     }),
     "expert_compute": Quantity("share", -1.0, {
         TYPE: 0.84, VENDOR: 0.57, RUNTIME: 0.37, ON_DEVICE: 0.34, OPTIONS: 0.44,
-        DEVICE_OPTIONS: 0.38,
+        DEVICE_OPTIONS: 0.38, ERA: 0.35,
     }),
     "recurrence": Quantity("share", -3.0, {
         TYPE: 0.54, VENDOR: 0.37, RUNTIME: 0.77, ON_DEVICE: 0.79,
@@ -99,7 +101,7 @@ FORM: dict[str, Quantity] = {
     "memory": Quantity("share", 1.0, {
         TYPE: 0.32, CLASS: 0.31, VENDOR: 0.32, FAMILY: 0.39, DEVICE: 0.26, RUNTIME: 0.44,
         ON_FAMILY: 0.3, ON_DEVICE: 0.3, PATH: 0.39, PATH_IN: 0.45, PATH_AT: 0.66, PATH_ON: 0.25,
-        STORED: 0.45, STORED_IN: 0.38, STORED_ON: 0.16, OPTIONS: 0.16, ERA: 0.29,
+        STORED: 0.45, STORED_IN: 0.38, STORED_ON: 0.16, ERA: 0.29,
         DEVICE_ERA: 0.25,
     }),
     "experts": Quantity("share", 0.5, {

@@ -48,7 +48,16 @@ def test_what_scripts_say_of_all_their_rows(published):
     assert all("fa" in said.split("+") for said in cases.settings["options"][spark])
     others = ~kyuz0 & ~spark & np.array(["15396" not in s for s in source])
     usual = np.array([entry.chunk for entry in cases.runtimes])
-    assert set(cases.chunk[others & (cases.chunk != usual)]) == {256}
+    assert set(cases.chunk[others & (cases.chunk != usual)]) == {256, 1024, 2048}
+
+
+def test_an_apps_build_is_known_by_its_name(published):
+    """PocketPal runs llama.cpp through llama.rn."""
+    cases = read_cases(published)
+    said = np.array(["rn" in each.split("+") for each in cases.settings["options"]])
+    source = published["source"].to_numpy()[cases.at]
+    assert {each.split("@")[0] for each in source[said]} == {"github:a-ghorbani/pocketpal-ai"}
+    assert said.sum() > 300
 
 
 def test_a_row_speaks_before_its_script():
