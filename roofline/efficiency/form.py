@@ -75,9 +75,9 @@ FORM: dict[str, Quantity] = {
     # Shares of the dense peak: products with weights, over the cache, of routed experts, of scans.
     "compute": Quantity("share", -0.5, {
         TYPE: 0.32, CLASS: 0.35, VENDOR: 0.5, MAKE: 0.35, FAMILY: 0.29, DEVICE: 0.19,
-        RUNTIME: 0.48, ON_FAMILY: 0.3, ON_DEVICE: 0.19, OPTIONS: 0.58, DEVICE_OPTIONS: 0.24, ERA: 0.35,
-        DEVICE_ERA: 0.2, PATH: 0.42, PATH_IN: 1.06, PATH_AT: 0.65, PATH_ON: 0.22, STORED: 0.31,
-        STORED_IN: 0.26, STORED_ON: 0.17,
+        RUNTIME: 0.48, ON_FAMILY: 0.3, ON_DEVICE: 0.19, OPTIONS: 0.58, DEVICE_OPTIONS: 0.24,
+        ERA: 0.35, DEVICE_ERA: 0.2, PATH: 0.42, PATH_IN: 1.06, PATH_AT: 0.65, PATH_ON: 0.22,
+        STORED: 0.31, STORED_IN: 0.26, STORED_ON: 0.17,
     }),
     "attention": Quantity("share", 1.0, {
         TYPE: 0.58, VENDOR: 0.66, RUNTIME: 1.4, OPTIONS: 0.9, ON_DEVICE: 0.32,
