@@ -137,7 +137,9 @@ _OPTIONS = (
     ("wmma", r"rocwmma|WMMA"),
     ("hipblaslt", r"hblt=1|hipblaslt"),
     ("amdvlk", r"amdvlk"),
-    ("rocm7", r"rocm-7|ROCm 7"),
+    ("rocm7", r"rocm-7"),
+    # Hexagon's matrix unit, by the code of May 2026.
+    ("hmx", r"hmx-rework"),
     # An app's own build of the kernels for phones' CPUs.
     ("rn", r"llama\.rn\s+(\S+\s+)?CPU\b"),
     # Set for speed: the matrix products of larger batches run in slower kernels there.
