@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 # Counted by reading all caveats and power modes of the table.
 COUNTS = {
     "low_power": 16,
-    "power_unstated": 188,
+    "power_unstated": 180,
     "throttled": 12,
     "speculative": 2,
     "single_thread": 14,
@@ -144,7 +144,7 @@ COUNTS = {
     "format_presumed": 45,
     "prefill_included": 177,
     "undated": 12,
-    "single_stream": 2399,
+    "single_stream": 2391,
 }
 
 
