@@ -86,6 +86,7 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
         rows=dict(sorted(Counter(counted).items())),
         runtimes=dict(sorted(Counter(n for n, u in zip(under, used, strict=True) if u).items())),
         options=said_by_most(cases, cases.settings["options"], used),
+        eras=said_by_most(cases, cases.settings["era"], used),
         threads=usual_threads(cases, used),
         about={
             "version": VERSION if path is None else file.name,

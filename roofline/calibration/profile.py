@@ -127,6 +127,7 @@ def fit_device(
         {**shipped.rows, **_count(cases, timed, ("device", "type"), device.name)},
         {**shipped.runtimes, **_count(cases, timed, ("device", "type", "runtime"), device.name)},
         {**shipped.options, **said_by_most(cases, cases.settings["options"], its)},
+        {**shipped.eras, **said_by_most(cases, cases.settings["era"], its)},
         {**shipped.threads, **usual_threads(cases, its)},
         shipped.about,
     )

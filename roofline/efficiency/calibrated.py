@@ -55,15 +55,15 @@ def calibrated(
     processor: str | None = None,
     runtime: str | None = None,
     options: str | None = None,
-    era: str = "",
+    era: str | None = None,
     effects: Effects | None = None,
 ) -> Device:
     """Return the device with the fitted efficiencies of one processor under one runtime.
 
     processor: the default one if None. runtime: by name; if None the one that most measurements of
     this device were made with, or else of the nearest (`default_runtime`). options, era: of the
-    runtime, as the measurements name them; if None the options of most measurements of this device
-    under it, or else of its kind. effects: those that are shipped if None.
+    runtime, as the measurements name them; if None those of most measurements of this device under
+    it, or else of its kind. effects: those that are shipped if None.
     Raises SpecError for a runtime that is unknown or does not run on such a processor, or another
     than a profile's own efficiencies hold for.
     The device is calibrated once: callers in a loop get the same object again.
@@ -161,13 +161,14 @@ def _calibrated(
     processor: str | None,
     asked: str | None,
     options: str | None,
-    era: str,
+    era: str | None,
     effects: Effects,
 ) -> Device:
     from hardware_specs.device import Source
 
     chosen = default_runtime(device, unit, effects) if asked is None else runtime(asked).name
     options = usual_options(device, unit, chosen, effects) if options is None else options
+    era = _said_by_most(effects.eras, device, unit, chosen) or "" if era is None else era
     able = runtimes_of(unit)
     if chosen not in able:
         raise SpecError(

@@ -29,9 +29,9 @@ class Effects:
     ("device", "class", "roofline") and kind of device ("" for all): low and high of measured over
     predicted time or energy, 90 %. rows: measurements fitted, by "device|processor type".
     runtimes: rows by "device|processor type|runtime". options: those of a runtime that most rows
-    were run with, by the same and by "kind of device|processor type|runtime". threads: the same of
-    a CPU's threads, where most rows say them. about: the table that was fitted, its version and
-    checksum, the date.
+    were run with, by the same and by "kind of device|processor type|runtime". eras: the same of the
+    year; threads: of a CPU's threads, where most rows say them. about: the table that was fitted,
+    its version and checksum, the date.
     """
 
     values: dict[str, dict[Level, dict[str, float]]]
@@ -39,6 +39,7 @@ class Effects:
     rows: dict[str, int] = field(default_factory=dict)
     runtimes: dict[str, int] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
+    eras: dict[str, str] = field(default_factory=dict)
     threads: dict[str, int] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
 
@@ -64,6 +65,7 @@ class Effects:
                 "rows": self.rows,
                 "runtimes": self.runtimes,
                 "options": self.options,
+                "eras": self.eras,
                 "threads": self.threads,
                 "intervals": self.intervals,
                 "effects": values,
@@ -93,6 +95,7 @@ class Effects:
             read["rows"],
             read["runtimes"],
             read["options"],
+            read["eras"],
             read["threads"],
             read["about"],
         )

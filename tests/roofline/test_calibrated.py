@@ -315,6 +315,20 @@ def test_options_are_those_of_most_rows_of_the_device_or_of_its_kind(effects: Ef
     assert of_kind.processor().efficiency == said.processor().efficiency
 
 
+def test_the_year_is_that_of_most_rows(effects: Effects):
+    slow = {("runtime", "era"): {"llama.cpp-opencl|2026": -1.0}}
+    eras = {"phone|gpu|llama.cpp-opencl": "2026"}
+    dated = replace(effects, values=effects.values | {"memory": effects.values["memory"] | slow})
+    phone = load_device("sd8gen2")
+
+    def memory(effects: Effects, era: str | None = None) -> float:
+        made = calibrated(phone, runtime="llama.cpp-opencl", era=era, effects=effects)
+        return made.processor().efficiency.memory.value
+
+    assert memory(replace(dated, eras={})) == memory(dated, era="")
+    assert memory(replace(dated, eras=eras)) == memory(dated, era="2026") != memory(dated, era="")
+
+
 def test_what_is_predicted_without_words_is_what_most_rows_measured():
     """DeepSeek-R1-Distill-Qwen-1.5B, Q4_K_M, on a Snapdragon 8 Elite Gen 5 with OpenCL, 256 tokens
     of prompt: 398 tokens a second, then 30 (pocketpal-ai, poco-myron.json, 2026-05)."""
