@@ -193,6 +193,8 @@ def _left_out(
     found = Counter(str(reason) for reason in cases.left_out[published:] if reason)
     for i in np.flatnonzero(silent):
         said = [str(why[i]) for why in reasons.values() if why[i]]
+        if cases.presumed[i]:
+            said.append("how its weights are stored is presumed, not stated")
         found[said[0] if said else "it states no rate that can be compared"] += 1
     return found
 

@@ -45,7 +45,7 @@ _OPERANDS = format_code("fp16"), format_code("q4_0")
 """Formats of activations and weights in products that the CPU runs for another processor."""
 _SOURCE = "calibration"
 
-_Key = tuple[int, str | None, str | None, str | None, str, int]
+_Key = tuple[int, str | None, str | None, str | None, str | None, int]
 _REMEMBERED = 256
 _made: dict[_Key, tuple[Device, Effects, Device]] = {}
 
