@@ -16,6 +16,7 @@ from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
 from roofline.calibration.fit import fit, uncertainty
 from roofline.calibration.gates import gate, passed
+from roofline.calibration.predict import predict
 from roofline.efficiency.calibrated import calibrated
 from roofline.efficiency.effects import Effects, shipped_effects
 from roofline.efficiency.form import FORM
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hardware_specs import Device
+    from roofline.calibration.work import Work
 
 Array = np.ndarray
 
@@ -37,11 +39,17 @@ NINETY = 1.645
 
 @dataclass(frozen=True)
 class Fitted:
-    """A calibrated profile. used, left_out: rows by processor, and reasons with their counts."""
+    """A calibrated profile.
+
+    used, left_out: rows by processor, and reasons with their counts. missed: median of measured
+    over fitted time of the given rows, by processor: far from 1 where other rows of the device,
+    more or surer, speak against them.
+    """
 
     device: Device
     used: dict[str, int]
     left_out: Counter[str]
+    missed: dict[str, float]
 
     def to_frame(self) -> pd.DataFrame:
         """Return the fitted figures, one row each: value, low and high (90 %), in SI units."""
@@ -131,7 +139,7 @@ def fit_device(
         {**shipped.threads, **usual_threads(cases, its)},
         shipped.about,
     )
-    made, used = plain, {}
+    made, used, missed = plain, {}, {}
     for key in dict.fromkeys(np.array(cases.processors)[given & timed]):
         at = given & timed & (np.array(cases.processors) == key)
         runtime = Counter(cases.settings["runtime"][at]).most_common(1)[0][0]
@@ -144,7 +152,14 @@ def fit_device(
         settled = {name: (after[name][0], without[name][0]) for name in after}
         made = _with_intervals(made, str(key), effects, one, settled)
         used[f"{key} under {runtime}"] = int(at.sum())
-    return Fitted(made, used, left_out)
+        missed[f"{key} under {runtime}"] = _missed(work, effects, np.flatnonzero(at))
+    return Fitted(made, used, left_out, missed)
+
+
+def _missed(work: Work, effects: Effects, at: Array) -> float:
+    fitted = predict(work, effects, at)
+    gaps = np.concatenate([times[at] - fitted[phase] for phase, times in work.measured.items()])
+    return float(np.exp(np.nanmedian(gaps)))
 
 
 def _others(published: pd.DataFrame, own: pd.DataFrame, device: Device) -> pd.DataFrame:

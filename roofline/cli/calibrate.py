@@ -10,6 +10,9 @@ import typer
 
 from roofline.cli import options, show
 
+AT_ODDS = 1.25
+"""Measured over fitted time from which on rows are said to be at odds with the others."""
+
 
 def calibrate(
     rows: Annotated[
@@ -63,6 +66,7 @@ def calibrate(
                 "profile": str(out),
                 "fitted_rows": dict(fitted.used),
                 "left_out_rows": dict(fitted.left_out),
+                "measured_over_fitted_time": dict(fitted.missed),
                 "device": made.model_dump(mode="json", exclude_none=True),
             }
         )
@@ -72,6 +76,11 @@ def calibrate(
         show.note(f"{say_rows(count)} of {key} fitted.")
         if unit.calibration is not None and unit.calibration.not_fitted:
             show.note("Not settled by them: " + ", ".join(unit.calibration.not_fitted) + ".")
+        if not 1 / AT_ODDS < (ratio := fitted.missed[key]) < AT_ODDS:
+            show.note(
+                f"They took {ratio:.2f} times as long as the fit has it: published rows of this "
+                "device, or of its kind, speak against them, and they weighed little."
+            )
     for reason, count in fitted.left_out.most_common():
         show.note(f"{say_rows(count)} left out: {reason}")
     show.note(f"Wrote {out}.")

@@ -140,6 +140,8 @@ def _print(judged: Validation, rows: Path, out: Path | None, fitted: bool) -> No
             ["reason", "metric", "rows"],
             [[r["left_out"], r["metric"], str(r["rows"])] for r in shown.to_dict("records")],
         )
+    if not (judged.compared["left_out"] == "").any():
+        show.note("No row could be compared.")
     if fitted:
         show.note(
             "The calibration was fitted to these very rows: for errors of rows that a fit never "

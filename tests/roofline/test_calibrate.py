@@ -47,6 +47,15 @@ def test_rows_that_are_published_already_count_once():
     assert known["all"] == known["one"] > 5
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.25, True), (0.98, False)])
+@pytest.mark.usefixtures("_few_behind")
+def test_rows_at_odds_with_the_published_ones_are_told(share, said, capsys):
+    file = own_rows(share, rows=3)
+    file.write_text("\n".join(file.read_text().splitlines()[:3]))  # two rows against eleven
+    assert run(["calibrate", "rows.csv", "--device", "rpi5", "-o", "mine.yaml"]) == 0
+    assert ("speak against them" in capsys.readouterr().out) == said
+
+
 @pytest.mark.usefixtures("_few_behind")
 def test_rows_move_the_profile(capsys):
     own_rows(0.5)

@@ -195,6 +195,7 @@ def test_calibrate_tells_of_its_fit(folder, tmp_path, monkeypatch, capfd):
         device=load_device("rpi5"),
         used=Counter({"cpu under llama.cpp-cpu": 3}),
         left_out=Counter({"no model": 2}),
+        missed={"cpu under llama.cpp-cpu": 1.01},
     )
     monkeypatch.setattr(profile, "fit_device", lambda device, rows: told)
     monkeypatch.chdir(tmp_path)
