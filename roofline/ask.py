@@ -146,16 +146,12 @@ def strategy_for(
     return plan(_device(device), asked, table, list(weights), limits, **inputs)
 
 
-def calibrate(
-    device: str | Path | Device,
-    rows: str | Path | pd.DataFrame,
-    background: pd.DataFrame | None = None,
-) -> Fitted:
+def calibrate(device: str | Path | Device, rows: str | Path | pd.DataFrame) -> Fitted:
     """Fit a device's efficiencies to measurements of it: a file, or a table of such rows.
 
-    background: the published rows that stand behind them, by default all (minutes on one core).
-    Returns the calibrated profile as `device`, with how many rows were used and why others were
-    not. Raises SpecError for a file that is none, and where no row is of the device.
+    What published rows say of it stands behind them. Returns the calibrated profile as `device`,
+    with how many rows were used and why others were not. Raises SpecError for a file that is none,
+    and where no row is of the device.
     """
     from roofline.calibration.profile import fit_device
     from roofline.calibration.validation import read_file
@@ -163,7 +159,7 @@ def calibrate(
     profile = _device(device)
     if isinstance(rows, str | Path):
         rows = read_file(rows, {"device": profile.title}).rows
-    return fit_device(profile, rows, background)
+    return fit_device(profile, rows)
 
 
 def roofline_of(

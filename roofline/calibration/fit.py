@@ -39,10 +39,23 @@ OF_BANDWIDTH = ("memory", DEVICE)
 """The effect that takes up what a profile's bandwidth is wrong by."""
 
 
-class Design:
-    """Which effects act on which row: an index per row and level, for each quantity."""
+FIXED = 1e-6
+"""The spread of effects that a fit leaves as they are."""
 
-    def __init__(self, work: Work, used: Array, spreads: Mapping[tuple[str, Level], float]):
+
+class Design:
+    """Which effects act on which row: an index per row and level, for each quantity.
+
+    own: only effects of the device itself may move.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        used: Array,
+        spreads: Mapping[tuple[str, Level], float],
+        own: bool = False,
+    ):
         self.names: list[tuple[str, tuple[str, ...], str]] = []
         chosen: list[float] = []
         self.index: dict[str, Array] = {}
@@ -59,7 +72,8 @@ class Design:
                 several = np.array([spread * calm(level, str(key)) for key in seen])
                 if (quantity, level) == OF_BANDWIDTH:
                     several = np.hypot(several, _doubt(work, named["layers"], seen))
-                chosen += several.tolist()
+                free = "device" in level or not own
+                chosen += several.tolist() if free else [FIXED] * len(seen)
                 for part, found in named.items():
                     at = np.searchsorted(seen, found)
                     at = np.minimum(at, len(seen) - 1)
@@ -95,42 +109,48 @@ def fit(
     used: Array | None = None,
     spreads: Mapping[tuple[str, Level], float] | None = None,
     start: Effects | None = None,
+    around: Effects | None = None,
 ) -> Effects:
     """Return the effects that explain the measured times of the used rows, (N,) booleans.
 
     spreads: of the effects of a quantity and level, where they are not those of the form.
-    start: effects of an earlier fit to begin at.
+    start: effects of an earlier fit to begin at. around: effects of other rows, from which those of
+    the device itself may differ as devices do, and no others.
     """
     used = np.ones(len(work), dtype=bool) if used is None else used
-    design = Design(work, used, spreads or {})
-    theta = np.zeros(len(design.names))
-    if start is not None:
-        theta[:] = [
-            start.values.get(quantity, {}).get(level, {}).get(key, 0.0)
-            for quantity, level, key in design.names
-        ]
+    design = Design(work, used, spreads or {}, own=around is not None)
+    theta, centre = _valued(design, start or around), _valued(design, around)
     for widened, blend, steps in STAGES if start is None else STAGES[1:]:
-        theta = _settle(work, design, used, theta, widened, blend, steps)
+        theta = _settle(work, design, used, theta, centre, widened, blend, steps)
     values: dict[str, dict[Level, dict[str, float]]] = {}
     for (quantity, level, key), value in zip(design.names, theta, strict=True):
         values.setdefault(quantity, {}).setdefault(level, {})[key] = float(value)
     return Effects(values)
 
 
+def _valued(design: Design, effects: Effects | None) -> Array:
+    """The design's effects as fitted elsewhere, (effects,); zeros if None."""
+    values = {} if effects is None else effects.values
+    return np.array([values.get(q, {}).get(lv, {}).get(k, 0.0) for q, lv, k in design.names])
+
+
 def uncertainty(
-    work: Work, effects: Effects, settings: Mapping[str, Array], used: Array | None = None
+    work: Work,
+    effects: Effects,
+    settings: Mapping[str, Array],
+    used: Array | None = None,
+    own: bool = False,
 ) -> dict[str, tuple[float, float]]:
     """Return the spread of each quantity under one setting: after the fit, and before any row.
 
     Standard deviations on the scale of effects, by the curvature at the mode. settings: words of
-    one case, each (1,). used: which rows count, (N,) booleans, by default all.
+    one case, each (1,). used: which rows count, (N,) booleans, by default all. own: of a fit around
+    other effects, in which those of the device alone may move.
     """
     used = np.ones(len(work), dtype=bool) if used is None else used
-    design = Design(work, np.ones(len(work), dtype=bool), {})
+    design = Design(work, np.ones(len(work), dtype=bool), {}, own)
     at_name = {name: n for n, name in enumerate(design.names)}
-    theta = np.array(
-        [effects.values.get(q, {}).get(lv, {}).get(k, 0.0) for q, lv, k in design.names]
-    )
+    theta = _valued(design, effects)
     eta, blocks, weights = design.eta(theta), [], []
     for phase, measured in work.measured.items():
         at = np.flatnonzero(used & np.isfinite(measured))
@@ -150,7 +170,7 @@ def uncertainty(
             key = keys(settings, level)[0]
             place = at_name.get((quantity, level, key))
             if place is None:
-                before += (sd * calm(level, key)) ** 2
+                before += 0.0 if own and "device" not in level else (sd * calm(level, key)) ** 2
             else:
                 before += float(spread[place])
                 acting[place] = 1.0
@@ -165,6 +185,7 @@ def _settle(
     design: Design,
     used: Array,
     theta: Array,
+    centre: Array,
     widened: float,
     blend: float | None,
     steps: int,
@@ -190,7 +211,7 @@ def _settle(
             float(((TAIL + 1) / 2 * np.log1p((e / scale[phase]) ** 2 / TAIL)).sum())
             for phase, (e, _) in found.items()
         )
-        return misfit + 0.5 * float(design.precision @ theta**2)
+        return misfit + 0.5 * float(design.precision @ (theta - centre) ** 2)
 
     now = residuals(theta)
     before = loss(now, theta)
@@ -203,7 +224,7 @@ def _settle(
         while True:
             # The damped step, solved in the space of rows, of which there are fewer than effects.
             spread = 1.0 / (design.precision + damping)
-            back = -spread * design.precision * theta
+            back = -spread * design.precision * (theta - centre)
             reach = slopes.multiply(spread[None, :]).tocsr()
             gram = (reach @ slopes.T).toarray()
             gram[np.diag_indices(len(gram))] += 1.0 / weight

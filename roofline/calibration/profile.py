@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardware_specs.device import Calibration, Source
-from hardware_specs.measurements.rows import METRICS, load_rows
 from roofline.calibration.calibrate import said_by_most, usual_threads
 from roofline.calibration.cases import Cases, read_cases
 from roofline.calibration.demand import work_of
@@ -42,8 +41,8 @@ class Fitted:
     """A calibrated profile.
 
     used, left_out: rows by processor, and reasons with their counts. missed: median of measured
-    over fitted time of the given rows, by processor: far from 1 where other rows of the device,
-    more or surer, speak against them.
+    over fitted time of the given rows, by processor: far from 1 where they are farther from what
+    is published of the device than devices of one name are apart.
     """
 
     device: Device
@@ -96,61 +95,37 @@ def say_rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
-def fit_device(
-    device: Device, rows: pd.DataFrame, background: pd.DataFrame | None = None
-) -> Fitted:
-    """Fit a device's efficiencies to rows of it, with published rows as their background.
+def fit_device(device: Device, rows: pd.DataFrame) -> Fitted:
+    """Fit a device's efficiencies to rows of it.
 
-    background: some of the published rows, by default all; fewer are quicker, and tell less of
-    what the device's own rows do not settle.
-
-    Each processor is fitted under the runtime that most of its rows were made with. What the rows
-    do not settle stays at what the device's family and class show; `not_fitted` names it.
-    Raises SpecError where rows name another device, or none can be used.
+    Around what the published rows say of the device, its family and its class: yours may differ
+    from those of its name as devices differ, and what its rows do not settle stays;
+    `not_fitted` names it. Each processor is fitted under the runtime that most of its rows were
+    made with. Raises SpecError where rows name another device, or none can be used.
     """
-    import pandas as pd
-
     _check(device, rows)
     plain = _data_sheet(device)
     own = rows.assign(device_key=device.name)
-    published = load_rows() if background is None else background
-    published = _others(published, own, device)
-    table = pd.concat([published, own], ignore_index=True)
-    # The device's own rows, wherever they are: published ones of this name, and the given ones.
-    cases = read_cases(table, {device.name: plain})
+    cases = read_cases(own, {device.name: plain})
     reasons = gate(cases)
     work = passed(cases, work_of(cases), reasons)
-    given = cases.at >= len(published)
     timed = np.isfinite(work.measured["decode"]) | np.isfinite(work.measured["prefill"])
-    left_out = _left_out(cases, reasons, given & ~timed, len(published))
-    if not (given & timed).any():
+    left_out = _left_out(cases, reasons, ~timed)
+    if not timed.any():
         why = left_out.most_common(1)[0][0] if left_out else "they state no rate"
         raise SpecError(f"no row can be used to calibrate {device.name}: {why}")
-    its = timed & (cases.settings["device"] == device.name)
     shipped = shipped_effects()
-    effects = fit(work, start=shipped)
-    effects = Effects(
-        {**effects.values, **{k: v for k, v in shipped.values.items() if k not in FORM}},
-        shipped.intervals,
-        {**shipped.rows, **_count(cases, timed, ("device", "type"), device.name)},
-        {**shipped.runtimes, **_count(cases, timed, ("device", "type", "runtime"), device.name)},
-        {**shipped.options, **said_by_most(cases, cases.settings["options"], its)},
-        {**shipped.eras, **said_by_most(cases, cases.settings["era"], its)},
-        {**shipped.threads, **usual_threads(cases, its)},
-        shipped.about,
-    )
+    effects = _moved(shipped, fit(work, timed, around=shipped), cases, timed, device.name)
     made, used, missed = plain, {}, {}
-    for key in dict.fromkeys(np.array(cases.processors)[given & timed]):
-        at = given & timed & (np.array(cases.processors) == key)
+    for key in dict.fromkeys(np.array(cases.processors)[timed]):
+        at = timed & (np.array(cases.processors) == key)
         runtime = Counter(cases.settings["runtime"][at]).most_common(1)[0][0]
         at &= cases.settings["runtime"] == runtime
         made = calibrated(made, str(key), str(runtime), effects=effects)
         one = {name: words[np.flatnonzero(at)[:1]] for name, words in work.settings.items()}
         made = _own_source(made, int(at.sum()), str(runtime))
-        after = uncertainty(work, effects, one)
-        without = uncertainty(work, effects, one, ~at)
-        settled = {name: (after[name][0], without[name][0]) for name in after}
-        made = _with_intervals(made, str(key), effects, one, settled)
+        spread = uncertainty(work, effects, one, timed, own=True)
+        made = _with_intervals(made, str(key), effects, one, spread)
         used[f"{key} under {runtime}"] = int(at.sum())
         missed[f"{key} under {runtime}"] = _missed(work, effects, np.flatnonzero(at))
     return Fitted(made, used, left_out, missed)
@@ -162,14 +137,23 @@ def _missed(work: Work, effects: Effects, at: Array) -> float:
     return float(np.exp(np.nanmedian(gaps)))
 
 
-def _others(published: pd.DataFrame, own: pd.DataFrame, device: Device) -> pd.DataFrame:
-    """The published rows without those that the given ones repeat, which would count twice."""
-    names = {name.replace("-", "_") for name in (device.name, *device.aliases)}
-    of_it = published["device_key"].str.replace("-", "_").isin(names)
-    rates = ["model", "weight_format", *METRICS]
-    given = set(map(tuple, own[rates].round(3).fillna(0.0).to_numpy()))
-    same = [tuple(row) in given for row in published[rates].round(3).fillna(0.0).to_numpy()]
-    return published[~(of_it & np.array(same, dtype=bool))]
+def _moved(shipped: Effects, own: Effects, cases: Cases, timed: Array, device: str) -> Effects:
+    """The shipped effects with those that a device's own rows moved."""
+    values = {**shipped.values}
+    for quantity, levels in own.values.items():
+        before = values.get(quantity, {})
+        moved = {level: {**before.get(level, {}), **found} for level, found in levels.items()}
+        values[quantity] = {**before, **moved}
+    return Effects(
+        values,
+        shipped.intervals,
+        {**shipped.rows, **_count(cases, timed, ("device", "type"), device)},
+        {**shipped.runtimes, **_count(cases, timed, ("device", "type", "runtime"), device)},
+        {**shipped.options, **said_by_most(cases, cases.settings["options"], timed)},
+        {**shipped.eras, **said_by_most(cases, cases.settings["era"], timed)},
+        {**shipped.threads, **usual_threads(cases, timed)},
+        shipped.about,
+    )
 
 
 def _own_source(device: Device, rows: int, runtime: str) -> Device:
@@ -202,10 +186,8 @@ def _data_sheet(device: Device) -> Device:
     return device.model_copy(update={"processors": processors})
 
 
-def _left_out(
-    cases: Cases, reasons: dict[str, Array], silent: Array, published: int
-) -> Counter[str]:
-    found = Counter(str(reason) for reason in cases.left_out[published:] if reason)
+def _left_out(cases: Cases, reasons: dict[str, Array], silent: Array) -> Counter[str]:
+    found = Counter(str(reason) for reason in cases.left_out if reason)
     for i in np.flatnonzero(silent):
         said = [str(why[i]) for why in reasons.values() if why[i]]
         if cases.presumed[i]:

@@ -42,9 +42,9 @@ def calibrate(
     `roofline calibrate bench.csv --device rpi5 -o my-pi.yaml`: a profile that has your
     measurements in it.
 
-    The published measurements of all devices stand behind yours: a few rows move what they can
-    tell, and the rest stays at the device's family and class, listed as not fitted. The profile's
-    numbers carry 90 % intervals.
+    What the published measurements of all devices say of this one stands behind yours: a few rows
+    move what they can tell, and the rest stays, listed as not fitted. The profile's numbers carry
+    90 % intervals.
     """
     from hardware_specs import load_device
     from roofline.calibration.profile import fit_device, say_rows
@@ -54,9 +54,7 @@ def calibrate(
     check_file(out, force)
     profile = load_device(device)
     table = read_file(rows, {"device": profile.title} | options.given(give)).rows
-    with show.progress() as tell:
-        tell("fitting, with the published rows behind yours", 0, None)
-        fitted = fit_device(profile, table)
+    fitted = fit_device(profile, table)
     called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-")
     made = fitted.device.model_copy(update={"name": called, "aliases": ()})
     write_text(out, made.to_yaml())
@@ -78,8 +76,8 @@ def calibrate(
             show.note("Not settled by them: " + ", ".join(unit.calibration.not_fitted) + ".")
         if not 1 / AT_ODDS < (ratio := fitted.missed[key]) < AT_ODDS:
             show.note(
-                f"They took {ratio:.2f} times as long as the fit has it: published rows of this "
-                "device, or of its kind, speak against them, and they weighed little."
+                f"They took {ratio:.2f} times as long as the fit has it: they are farther from the "
+                "published rows of this device, or of its kind, than devices of one name are apart."
             )
     for reason, count in fitted.left_out.most_common():
         show.note(f"{say_rows(count)} left out: {reason}")
