@@ -43,7 +43,7 @@ dimensions:
   ffn_ratio: [1, 2, 4]
   weight_format: [fp16, int8]
 """
-MEASURED, UNMEASURED = "jetson-agx-orin-64gb", "phone"
+MEASURED, UNMEASURED = "jetson-agx-orin-64gb", "sd8gen3"
 WORK = Workload(prompt=512, generate=64)
 
 

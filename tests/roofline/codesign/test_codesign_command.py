@@ -50,7 +50,7 @@ def test_json_says_what_the_table_says(capsys) -> None:
     assert run([*ONE, "--no-library"]) == 0
     told = capsys.readouterr().out
     assert f"{needs['bandwidth']['bandwidth_bytes_per_s'] / 1e9:.4g} GB/s" in told
-    assert "class prior" in told
+    assert "fitted to" in told
 
 
 def test_the_library_is_asked(capsys) -> None:
