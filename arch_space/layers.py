@@ -53,6 +53,27 @@ def caching_full_layers(arch: Architectures) -> Array:
     return full_layers(arch) - (arch.shared_kv_layers - shared_sliding_layers(arch))
 
 
+def cache_filling(arch: Architectures) -> Architectures:
+    """Return the candidates without the last layers, which share the cache of earlier ones.
+
+    What a prompt leaves behind, keys and values, comes from the others alone. The layers with a
+    wider network are taken to be the last ones, as in Gemma 4.
+    """
+    return _cache_filling(arch) if arch.shared_kv_layers.any() else arch
+
+
+@once
+def _cache_filling(arch: Architectures) -> Architectures:
+    filling = arch.layers - arch.shared_kv_layers
+    return replace(
+        arch,
+        layers=filling,
+        wide_layers=np.maximum(arch.wide_layers - arch.shared_kv_layers, 0),
+        window_share=caching_sliding_layers(arch) / filling,
+        shared_kv_layers=np.zeros_like(arch.shared_kv_layers),
+    )
+
+
 @once
 def unlike(arch: Architectures) -> Array:
     """Whether the heads of full attention differ from those of the sliding layers."""

@@ -30,8 +30,10 @@ class Runtime:
     benchmark measures decoding from an empty cache, apart from the prompt. lacks: families of
     stored blocks (`roofline.efficiency.form.path`) that no kernel of its unpacks, so that the CPU
     runs their products. even: whether every thread gets as much work as every other, so that all
-    wait for the slowest core. vendors: makers of the processors that it runs on, as families begin;
-    empty for any.
+    wait for the slowest core. skips: whether only the last token of a prompt runs through layers
+    that share the cache of earlier ones. cache: format of the cache beside 4-bit weights whose
+    label names activations; empty for 16 bits. vendors: makers of the processors that it runs on,
+    as families begin; empty for any.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Runtime:
     empty_cache: bool = False
     lacks: tuple[str, ...] = ()
     even: bool = False
+    skips: bool = False
+    cache: str = ""
     vendors: tuple[str, ...] = ()
 
 
@@ -116,6 +120,7 @@ RUNTIMES: tuple[Runtime, ...] = (
         r"\bmlx",
         head="int4-g64",
         group="int4-g64",
+        skips=True,  # what no cache needs is never evaluated: mlx_lm/generate.py, read 2026-11
         vendors=("apple", "nvidia"),
     ),
     Runtime(
@@ -136,7 +141,13 @@ RUNTIMES: tuple[Runtime, ...] = (
         vendors=("apple",),
     ),
     Runtime(
-        "litert", "LiteRT-LM", ("gpu", "cpu", "npu"), r"litert", head="int4-g32", group="int4-g32"
+        "litert",
+        "LiteRT-LM",
+        ("gpu", "cpu", "npu"),
+        r"litert",
+        head="int4-g32",
+        group="int4-g32",
+        skips=True,  # as Google describes Gemma 3n, developers.googleblog.com, 2025-06
     ),
     Runtime("mnn", "MNN", ("cpu", "gpu", "npu"), r"\bmnn", head="int8"),
     Runtime(
@@ -150,6 +161,7 @@ RUNTIMES: tuple[Runtime, ...] = (
         r"genie|qnn",
         head="int8",
         group="int4-channel",
+        cache="int8",
         chunk=128,
         vendors=("qualcomm",),
     ),

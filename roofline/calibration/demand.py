@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from arch_space.layers import cache_filling
 from arch_space.tensors import tensors
 from roofline.calibration.work import Demand, Work
 from roofline.efficiency.arithmetic import reference_peaks
@@ -42,17 +43,19 @@ FIELDS = (
 )
 
 
-def work_of(cases: Cases) -> Work:
-    """Return the demands, peaks and measured times of the cases."""
+def work_of(cases: Cases, ideal: bool = False) -> Work:
+    """Return the demands, peaks and measured times of the cases.
+
+    ideal: a prompt is one pass, through no more layers than it must, whatever the runtime does.
+    """
     operators = list(OPERATORS)
     context = cases.context + (cases.generate + 1.0) / 2.0
+    chunk = np.zeros(len(cases)) if ideal else cases.chunk
     demand = {
         "decode": _demand(
             cases, operators, [cases.batch], lambda part, batch: _decode(context[part], batch)
         ),
-        "prefill": _demand(
-            cases, operators, [cases.batch, cases.prompt, cases.depth, cases.chunk], _prefill
-        ),
+        "prefill": _prompts(cases, operators, chunk, ideal),
     }
     kinds = np.array([operator.operands for operator in operators])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,6 +80,32 @@ def work_of(cases: Cases) -> Work:
         pace=_pace(cases, away),
         settings=cases.settings,
     )
+
+
+def _prompts(cases: Cases, operators: list[Operator], chunk: Array, ideal: bool) -> Demand:
+    """The demands of prefills, some of which skip the layers that share a cache."""
+    sizes = [cases.batch, cases.prompt, cases.depth, chunk]
+    whole = _demand(cases, operators, sizes, _prefill)
+    may = np.array([ideal or runtime.skips for runtime in cases.runtimes])
+    skips = np.flatnonzero(may & (cases.arch.shared_kv_layers > 0) & (cases.prompt > 1))
+    if not len(skips):
+        return whole
+
+    def last(part: Array, batch: float) -> Passes:
+        return _decode((cases.depth + cases.prompt)[part], batch)
+
+    filling = replace(cases, arch=cache_filling(cases.arch.as_float()))
+    first = _demand(filling, operators, sizes, _prefill, skips)
+    every, less = (
+        _demand(each, operators, [cases.batch], last, skips) for each in (cases, filling)
+    )
+    arch = cases.arch.as_float()
+    layered = np.flatnonzero([operator.may_skip(arch) for operator in operators])
+    at = np.ix_(skips, layered)
+    for name in FIELDS:
+        several = (getattr(demand, name)[at] for demand in (first, every, less))
+        getattr(whole, name)[at] = next(several) + next(several) - next(several)
+    return whole
 
 
 def _vague(figure: Figure) -> float:
@@ -151,13 +180,19 @@ def _prefill(part: Array, batch: float, prompt: float, depth: float, chunk: floa
 
 
 def _demand(
-    cases: Cases, operators: list[Operator], columns: list[Array], passes: Callable[..., Passes]
+    cases: Cases,
+    operators: list[Operator],
+    columns: list[Array],
+    passes: Callable[..., Passes],
+    rows: Array | None = None,
 ) -> Demand:
+    """The demands of the cases, or of some rows of them."""
     shape = (len(cases), len(operators))
     found = {name: np.zeros(shape) for name in FIELDS}
     table = np.stack(columns, axis=1)
-    for values in np.unique(table, axis=0):
-        part = np.flatnonzero((table == values).all(axis=1))
+    rows = np.arange(len(cases)) if rows is None else rows
+    for values in np.unique(table[rows], axis=0):
+        part = rows[(table[rows] == values).all(axis=1)]
         whole, *pieces = passes(part, *values)
         _fill(found, part, cases, operators, whole[0])
         for step, times in pieces:  # weights and kernels of a prompt that is read in pieces

@@ -38,10 +38,9 @@ def floor(cases: Cases) -> Floor:
     for all tokens may pick the same. Only hard figures count: where a processor has no peak, or one
     that is a lower bound or a prior, its products take no time.
     """
-    whole = np.zeros(len(cases))
-    work = work_of(replace(cases, chunk=whole))
-    one = np.ones(len(cases))
-    token = work_of(replace(cases, chunk=whole, batch=one, prompt=one, depth=whole))
+    work = work_of(cases, ideal=True)
+    one, none = np.ones(len(cases)), np.zeros(len(cases))
+    token = work_of(replace(cases, batch=one, prompt=one, depth=none), ideal=True)
     hard_peak, hard_bandwidth = _hard_peaks(cases, work), _hard_bandwidth(cases)
     products, traffic, flops, moved = {}, {}, {}, {}
     for phase, demand in work.demand.items():

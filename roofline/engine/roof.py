@@ -45,7 +45,8 @@ class Roof:
     flop_half, byte_half: the operation size at which a kernel reaches half of its efficiency.
     launch, state_launch: seconds per kernel; handover: more of them, by kind of operands
     (`weights`, `head`), where another processor runs it; step, prompt: per forward pass, of
-    decoding and of a prefill. chunk: prompt tokens per pass over the weights; 0 for all.
+    decoding and of a prefill. chunk: prompt tokens per pass over the weights; 0 for all. skips:
+    whether only the last token of a prompt runs through layers that share a cache.
     joule_per_flop: by kind of product; None where unknown. on_chip: levels that activations may
     live in, slowest first.
     ideal: every operator overlaps with every other and nothing leaves the chip that need not.
@@ -68,6 +69,7 @@ class Roof:
     step: float
     prompt: float
     chunk: int
+    skips: bool
     joule_per_flop: dict[str, Array] | None
     on_chip: tuple[OnChip, ...]
     ideal: bool
@@ -202,6 +204,7 @@ def build_roof(
         step=0.0 if ideal else processor.step_seconds,
         prompt=0.0 if ideal else processor.prompt_seconds,
         chunk=software.chunk if software is not None and not ideal else 0,
+        skips=ideal or (software is not None and software.skips),
         joule_per_flop=joules if len(joules) == len(operands) else None,
         on_chip=tuple(levels),
         ideal=ideal,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arch_space.layers import cache_filling
+from arch_space.tensors import tensors as weight_tensors
 from roofline.factored import rising
 from roofline.operators import OPERATORS
 from roofline.operators.attention import bends as bends_of_attention
@@ -152,9 +154,43 @@ def time_pass(
     operators: list[Operator], arch: Architectures, tensors: Tensors, step: Pass, roof: Roof
 ) -> dict[str, Timing]:
     """Time each operator of one forward pass."""
+    if roof.skips and arch.shared_kv_layers.any() and _may_skip(step):
+        return _skipping(operators, arch, tensors, step, roof)
     return {
         operator.name: time_operator(operator, arch, tensors, step, roof) for operator in operators
     }
+
+
+def _may_skip(step: Pass) -> bool:
+    """Whether only keys and values are wanted of all the tokens of a pass but the last."""
+    several = np.all(np.greater(step.queries, 1))
+    return bool(several) and (step.kernels, step.mask, step.logits) == ("prompt", "causal", "last")
+
+
+def _skipping(
+    operators: list[Operator], arch: Architectures, tensors: Tensors, step: Pass, roof: Roof
+) -> dict[str, Timing]:
+    """Time a prompt whose last token alone runs through the layers that share a cache."""
+    filling = cache_filling(arch)
+    inventory = weight_tensors(filling)
+    last = replace(step, queries=1, kernels="step")
+
+    def time(operator: Operator) -> Timing:
+        if not operator.may_skip(arch):
+            return time_operator(operator, arch, tensors, step, roof)
+        every = time_operator(operator, arch, tensors, last, roof)
+        if not np.any(operator.copies(filling) > 0):
+            return every
+        first, less = (
+            time_operator(operator, filling, inventory, each, roof) for each in (step, last)
+        )
+        sums = {
+            f.name: getattr(first, f.name) + getattr(every, f.name) - getattr(less, f.name)
+            for f in fields(Timing)
+        }
+        return Timing(**sums)
+
+    return {operator.name: time(operator) for operator in operators}
 
 
 def pass_time(timings: dict[str, Timing], roof: Roof, fixed: float) -> Array:

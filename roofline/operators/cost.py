@@ -8,6 +8,7 @@ import numpy as np
 
 from arch_space.architectures import Architectures, once
 from arch_space.formats import FORMATS
+from arch_space.layers import cache_filling
 from arch_space.tensors import Inventory, Tensor
 from roofline.workload import Pass
 
@@ -55,6 +56,10 @@ class Operator:
     grows: bool = False
     routed: bool = False
     recurrent: bool = False
+
+    def may_skip(self, arch: Architectures) -> bool:
+        """Whether some instances are in layers that share a cache, which a prompt may skip."""
+        return not np.array_equal(self.copies(arch), self.copies(cache_filling(arch)))
 
 
 @once

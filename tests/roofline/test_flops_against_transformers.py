@@ -8,8 +8,9 @@ engine does.
 - The default expert products (grouped) are invisible to the counter, and the loop over experts
   depends on data; `batched_mm` gathers the chosen experts' weights and is counted exactly.
 - Mixers with a state are in a file of their own, test_recurrences.py.
-- Where layers share an earlier one's cache, transformers sends only the last token through them if
-  no more logits are wanted; the engine sends all, so those models are compared on all logits.
+- Where layers share an earlier one's cache, transformers sends only the last token of a prompt
+  through them if no more logits are wanted, as some runtimes do (a test of its own); under the
+  others the engine sends all, so those models are compared on all logits.
 """
 
 import warnings
@@ -124,6 +125,28 @@ def test_causal_prefill_and_decoding_are_a_sum_over_tokens(name):
     head = counted(built, 1, use_cache=False) - counted(built.model, 1, use_cache=False)
     every = sum(without_logits) + last + (prompt - 1) * head
     assert prefill_flops(arch, prompt=prompt, mask="causal", logits="all") == every
+
+
+@pytest.mark.parametrize("name", ["gemma-4-e2b", "gemma-4-e4b"])
+def test_a_prompt_may_skip_the_layers_that_share_a_cache(name):
+    """As transformers does: only the last token runs through them, and sees every token."""
+    model = reference_model(name)
+    arch = model.architectures()
+    built = build(arch, model.family)
+    skipping = counted(built, PROMPT, batch=3, use_cache=False, logits_to_keep=1)
+
+    def flops(runtime, **asked):
+        work, phone = Workload(3, PROMPT, 1, **asked), load_device("sd8elite5")
+        return estimate(arch, phone, work, runtime=runtime).prefill_flops[0]
+
+    # Eager attention multiplies the whole square, causal attention a half of it.
+    a_pair = 4 * 8 * (12 * 256 + 3 * 512) if name == "gemma-4-e2b" else 4 * 8 * (20 * 256 + 4 * 512)
+    above = 3 * PROMPT * (PROMPT - 1) / 2
+    assert flops("litert") == skipping - above * a_pair
+    assert flops("llama.cpp-opencl") > 1.6 * flops("litert")  # reads a prompt through all layers
+    # Whoever wants all the logits, or shows every token the later ones, needs all the layers.
+    for whole in ({"logits": "all"}, {"mask": "full"}):
+        assert flops("litert", **whole) == flops("llama.cpp-opencl", **whole)
 
 
 @pytest.mark.parametrize("name", LATENT)
