@@ -23,7 +23,7 @@ from hardware_specs.library import shipped_aliases
 from hardware_specs.measurements.rows import row_flags
 from roofline.calibration.said import piece, threads, words
 from roofline.efficiency.calibrated import default_runtime
-from roofline.efficiency.form import path
+from roofline.efficiency.form import paths
 from roofline.efficiency.hosting import host_of
 from roofline.runtimes import Runtime, runtime_of
 from roofline.runtimes import runtime as runtime_named
@@ -142,6 +142,9 @@ _OPTIONS = (
     ("hmx", r"hmx-rework"),
     # An app's own build of the kernels for phones' CPUs.
     ("rn", r"llama\.rn\s+(\S+\s+)?CPU\b"),
+    # Qualcomm's `w4` unpacks weights to products of floats, its `w4a16` multiplies integers
+    # (qai_hub_models/models/_shared/llm of quic/ai-hub-models; read 2026-11).
+    ("float", r"(?i)^w4 .*genie"),
     # Set for speed: the matrix products of larger batches run in slower kernels there.
     ("b256", r"b=-b 256"),
 )
@@ -166,6 +169,8 @@ def _formats(row: Any, runtime: Runtime) -> tuple[str, str, str, str, bool]:
         if embedding == "fp16" and weights not in ("fp16", "bf16", "fp32") and runtime.head:
             embedding = runtime.head
     cache = "fp16"
+    if runtime.cache and weights.startswith("int4") and parsed.activations:
+        cache = runtime.cache
     if said := str(row["kv_format"]).lower():
         known = next((name for name in CACHE_FORMATS if name in said.replace("-", "")), None)
         cache = known or cache
@@ -325,7 +330,7 @@ def _table(columns: dict[str, list[Any]], left_out: Array) -> Cases:
         "options": columns["options"],
         "era": columns["era"],
         "storage": body,
-        "path": [path(name) for name in body],
+        "path": paths(body, columns["options"]),
         "head_storage": head,
         "scope": columns["scope"],
     }

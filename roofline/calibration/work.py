@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from roofline.efficiency.form import FORM, path
+from roofline.efficiency.form import FORM, paths
 from roofline.efficiency.hosting import PACE_OF_READS, hosted
 
 Array = np.ndarray
@@ -81,7 +81,11 @@ class Work:
         return parts
 
     def _stored(self, storage: Array) -> Mapping[str, Array]:
-        return {**self.settings, "storage": storage, "path": np.array([path(s) for s in storage])}
+        return {
+            **self.settings,
+            "storage": storage,
+            "path": paths(storage, self.settings["options"]),
+        }
 
 
 CACHE_STORAGE = "16-bit"

@@ -297,7 +297,8 @@ def _settings(
         "host": host.family if (host := host_of(device)) else "",
     }
     settings = {name: [word] * len(STORAGES) for name, word in every.items()}
-    return settings | {"storage": list(STORAGES), "path": [form.path(name) for name in STORAGES]}
+    kernels = [form.path(name, options) for name in STORAGES]
+    return settings | {"storage": list(STORAGES), "path": kernels}
 
 
 def _power(settings: Mapping[str, list[str]], effects: Effects) -> float | None:

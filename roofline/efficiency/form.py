@@ -9,7 +9,7 @@ and one with none is its family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -150,16 +150,22 @@ _PATHS = (
 )
 
 
-def path(storage: str) -> str:
+def path(storage: str, options: str = "") -> str:
     """Return the family of kernels that unpack a way of storing weights.
 
     Runtimes write fast kernels for a few block types, and fall back to slow ones for the rest; so a
-    type that no row of a runtime used behaves like its family.
+    type that no row of a runtime used behaves like its family. options: of the runtime; "float"
+    among them unpacks grouped integers for products of floats.
     """
     for name, members in _PATHS:
         if storage.startswith(members):
             return name
-    return "groups"
+    return "unpacked" if "float" in options.split("+") else "groups"
+
+
+def paths(storage: Iterable[str], options: Iterable[str]) -> Array:
+    """Return the family of kernels of each setting, (N,)."""
+    return np.array([path(*each) for each in zip(storage, options, strict=True)])
 
 
 _SLOW_UNPACKING = ("cpu", "npu", "llama.cpp-cpu", "llama.cpp-hexagon", "llama.cpp-opencl", "t-mac")

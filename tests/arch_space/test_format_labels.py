@@ -122,6 +122,10 @@ LABELS = [
     ("w4a16", "int4", "fp16", None, False),
     ("w4a16_g128", "int4-g128", "fp16", None, False),
     ("w8a8", "int8", "int8", None, False),
+    ("UD-Q4_K_XL", "q4_k_m", None, None, True),
+    ("UD-Q5_K_XL", "q5_k_m", None, None, True),
+    ("UD-Q6_K_XL", "q6_k", None, None, True),
+    ("UD-Q8_K_XL", "q8_0", None, None, True),
 ]
 
 OTHERS = [
@@ -131,7 +135,6 @@ OTHERS = [
     ("W4A8KV4", "int4", "int8", None, False),
     ("W8A8_SQ_PER_CHANNEL", "int8", "int8", None, False),
     ("q4f16_1", "int4-g32-sym", "fp16", "int4-g32-sym", False),
-    ("UD-Q4_K_XL", "q4_k_m", None, None, True),
     ("UD-Q2_K_XL", "q2_k", None, None, True),
     ("UD-IQ1_M", "iq1_m", None, None, True),
     ("Q4_K_L", "q4_k_m", None, None, True),

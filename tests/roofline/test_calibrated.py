@@ -28,7 +28,7 @@ from roofline.efficiency.calibrated import (
     usual_options,
 )
 from roofline.efficiency.effects import Effects
-from roofline.efficiency.form import FORM, keys, path
+from roofline.efficiency.form import FORM, keys, paths
 from roofline.efficiency.hosting import hosted
 from roofline.engine import estimate
 from roofline.runtimes import RUNTIMES, runtime
@@ -36,7 +36,8 @@ from roofline.workload import Workload
 from spec_files import SpecError, parse_spec
 
 # device, framework, backend, model, weights, prompt, generated: dense, routed, recurrent, sliding,
-# on unlike cores, and in formats that the CPU runs for a GPU and an NPU.
+# on unlike cores, in formats that the CPU runs for a GPU and an NPU, in products of floats, with
+# layers that a prompt skips.
 ASKED = [
     ("h100-sxm", "vLLM", "GPU", "Qwen2.5-7B", "BF16", 512, 64),
     ("jetson-agx-orin-64", "vLLM", "GPU", "Llama-3.2-3B", "FP16", 2000, 128),
@@ -47,6 +48,8 @@ ASKED = [
     ("rpi5", "llama.cpp", "CPU", "Llama-3.2-1B", "Q4_0", 700, 64),
     ("sd8elite", "llama.cpp", "OpenCL", "Gemma-3-1B", "Q4_0", 400, 64),
     ("sd8elite", "Genie", "NPU", "Llama-3.2-3B", "W4A16", 900, 64),
+    ("sd8elite", "Genie", "NPU", "Llama-3.2-3B", "w4", 900, 64),
+    ("sd8elite5", "LiteRT-LM", "GPU", "gemma-4-e2b", "int4", 900, 64),
     ("sd8gen2", "llama.cpp", "CPU", "Qwen2.5-1.5B", "Q4_0", 400, 64),
     ("sd8gen2", "llama.cpp", "OpenCL", "Qwen2.5-1.5B", "Q2_K", 400, 64),
     ("sd8elite5", "llama.cpp", "NPU (Hexagon)", "Qwen3-1.7B", "Q4_K_M", 400, 64),
@@ -96,7 +99,7 @@ def effects(cases: Cases) -> Effects:
     settings = {name: [str(w) for w in words] for name, words in cases.settings.items()}
     every = {name: np.repeat(words, len(STORAGES)).tolist() for name, words in settings.items()}
     every["storage"] = list(STORAGES) * len(cases)
-    every["path"] = [path(name) for name in every["storage"]]
+    every["path"] = paths(every["storage"], every["options"]).tolist()
     values = {
         quantity: {
             level: {key: float(draw.normal(0, 0.3)) for key in keys_of(every, level)}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from arch_space.formats import FORMATS
 from hardware_specs.measurements.importers import read_measurements
 from hardware_specs.measurements.rows import load_rows
 from roofline.calibration.cases import read_cases
@@ -60,8 +61,25 @@ def test_an_apps_build_is_known_by_its_name(published):
     assert said.sum() > 100
 
 
+def test_genie_multiplies_floats_where_a_label_names_no_activations(published):
+    """AI Hub's `w4` keeps activations and cache in 16-bit floats, its `w4a16` in integers."""
+    cases = read_cases(published)
+    label = published["weight_format"].to_numpy()[cases.at]
+    genie = cases.settings["runtime"] == "genie"
+    floats = np.array(["float" in each.split("+") for each in cases.settings["options"]])
+    assert set(label[floats]) == {"w4"}
+    assert set(cases.settings["runtime"][floats]) == {"genie"}
+    assert (floats == genie & (label == "w4")).all()
+    assert set(cases.settings["path"][floats]) == {"unpacked"}
+    assert set(cases.settings["path"][genie & (label == "w4a16")]) == {"groups"}
+    caches = np.broadcast_to(cases.arch.kv_format, (len(cases),))
+    assert {FORMATS[code].name for code in caches[genie & (label == "w4a16")]} == {"int8"}
+    assert {FORMATS[code].name for code in caches[floats]} == {"fp16"}
+
+
 def test_a_row_speaks_before_its_script():
     row = {
+        "weight_format": "MXFP4",
         "framework": "llama.cpp",
         "framework_version": "",
         "backend": "GPU (CUDA)",
