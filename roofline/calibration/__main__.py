@@ -33,6 +33,7 @@ def main() -> int:
     found.table.to_csv(options.reports / "cross_validation.csv", index=False, float_format="%.4f")
     found.held_out.to_csv(options.reports / "held_out.csv", index=False, float_format="%.6g")
     found.coverage.to_csv(options.reports / "coverage.csv", index=False, float_format="%.4f")
+    found.repeats.to_csv(options.reports / "repeats.csv", index=False, float_format="%.4f")
     from roofline.report.agreement import agreement_figure
 
     figure = agreement_figure(found.held_out, found.effects.intervals)
@@ -40,6 +41,7 @@ def main() -> int:
     for title, table in (
         ("Median absolute error of held-out rows", found.table),
         ("Share of held-out rows inside the 90 % interval of the other folds", found.coverage),
+        ("Median absolute error of rows that others repeat", found.repeats),
     ):
         show.table(
             title,

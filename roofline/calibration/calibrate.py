@@ -22,6 +22,7 @@ from roofline.calibration.demand import work_of
 from roofline.calibration.fit import fit
 from roofline.calibration.gates import gate, passed
 from roofline.calibration.intervals import METRICS, intervals, nested_coverage, steps_of
+from roofline.calibration.repeats import look_up, repeats_table
 from roofline.efficiency.effects import Effects
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ class Calibration:
     """What a calibration found.
 
     table: median absolute errors, by what was held out, metric and kind of device. coverage: shares
-    inside intervals of other folds. held_out: a row a prediction. rejected: reasons of the gates.
+    inside intervals of other folds. held_out: a row a prediction. repeats: what rows that measure
+    the same tell of each other. rejected: reasons of the gates.
     """
 
     effects: Effects
     table: pd.DataFrame
     coverage: pd.DataFrame
     held_out: pd.DataFrame
+    repeats: pd.DataFrame
     rejected: list[str]
 
 
@@ -102,6 +105,9 @@ def calibrate(path: Path | None, folds: int, tell: Tell) -> Calibration:
         table=pd.DataFrame(error_table(held, kinds, clean)),
         coverage=pd.DataFrame(_coverage(held, kinds)),
         held_out=_held_out(held, cases, rows),
+        repeats=pd.DataFrame(
+            repeats_table(look_up(cases, work), held["model"].errors[PACKAGE], clean)
+        ),
         rejected=[
             f"row {cases.at[i] + 2} of {file.name}, {rows['model'].iloc[cases.at[i]]}: {texts[i]}"
             for texts in reasons.values()
