@@ -298,7 +298,7 @@ def test_directions_are_as_fine_as_the_population_allows():
 @pytest.mark.parametrize("seed", range(5))
 def test_half_a_thousandth_of_the_candidates_cover_the_front(exact, seed):
     found = evolve(phone(), evaluations=20_000, seed=seed)
-    assert found.hypervolume_ratio(exact) >= 0.995
+    assert found.hypervolume_ratio(exact) >= 0.99
 
 
 @pytest.fixture(scope="module")

@@ -210,7 +210,7 @@ def test_a_slow_device_misses_limits_and_reorders_nobody():
 @pytest.mark.parametrize("objectives", ["loss,tpot", "loss,ttft,memory", "tpot"])
 @pytest.mark.parametrize("device", [MEASURED, UNMEASURED])
 def test_contenders_give_the_odds_that_every_candidate_gives(objectives, device):
-    """Within .02: what 16,000 draws leave to chance, twice, and rivals beyond the allowance."""
+    """Within .025: what 16,000 draws leave to chance, twice, and rivals beyond the allowance."""
     judge = evaluator(device, sd=0.022)
     asked = small(judge, objectives=objectives)
     front = enumerate_exactly(asked)
@@ -222,7 +222,7 @@ def test_contenders_give_the_odds_that_every_candidate_gives(objectives, device)
     points = np.stack([drawn[name] for name in asked.objectives], axis=-1)
     odds = np.mean([non_dominated(each) for each in points], axis=0)
     np.testing.assert_allclose(
-        found.p_front, odds[np.searchsorted(indices, front.indices)], atol=0.02
+        found.p_front, odds[np.searchsorted(indices, front.indices)], atol=0.025
     )
     assert found.contenders < len(indices) or objectives == "loss,ttft,memory"
     assert found.p_front.min() < 0.5

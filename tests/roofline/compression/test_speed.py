@@ -2,7 +2,9 @@
 
 import pytest
 
+from hardware_specs import load_device
 from roofline.compression import speed
+from roofline.efficiency.calibrated import calibrated
 
 PUBLISHED = {  # arXiv 2308.13137 (A100, MLC), llama.cpp tools/quantize/README.md, copied by hand
     ("llama-7b", "fp16"): 69.2,
@@ -21,14 +23,18 @@ def rows():
 
 
 @pytest.mark.parametrize("key", PUBLISHED)
-def test_the_engine_is_near_what_was_published(key, rows):
-    """No row of MLC on an A100 was fitted: the class speaks for it, 42 % off at most.
+def test_what_was_published_lies_in_the_interval(key, rows):
+    """No row of MLC on an A100 was fitted: the class speaks for it, as wide as it says.
 
     MLC's rows are of GeForce cards and Jetsons, which reach more of their bandwidth under it.
     """
-    assert rows[key].published == PUBLISHED[key]
-    assert rows[key].tokens_per_s == pytest.approx(PUBLISHED[key], rel=0.42)
-    assert rows[key].tokens_per_s < rows[key].floor
+    row = rows[key]
+    device, runtime = row.where.split(", ")
+    known = calibrated(load_device(device), runtime=runtime).processor().calibration
+    assert known.basis == ("class" if runtime == "mlc" else "device")
+    assert row.published == PUBLISHED[key]
+    assert known.decode.low < row.tokens_per_s / row.published < known.decode.high
+    assert row.tokens_per_s < row.floor
 
 
 def test_sizes_of_files_are_those_of_llama_cpp(rows):
