@@ -61,3 +61,20 @@ def test_the_fit_rests_on_as_many_rows_as_it_says() -> None:
     for page in pages:
         found = told.findall((ROOT / page).read_text())
         assert found == [(f"{rows:,}", str(devices))], page
+
+
+def test_repeats_are_those_of_the_report() -> None:
+    repeats = pd.read_csv(ROOT / "reports" / "calibration" / "repeats.csv").set_index("metric")
+    of = {column: [f"{100 * repeats[column][m]:.0f}" for m in ("prefill", "decode")]
+          for column in ("another's measurement", "roofline")}  # fmt: skip
+    told = README[README.index("How near can one come?") :]
+    by_another, by_us = (re.search(pattern, told) for pattern in (
+        r"miss a row by (\d+) % \(median\) in prefill and by (\d+) % in decode",
+        r"misses the same rows by (\d+) and\s+(\d+) %",
+    ))  # fmt: skip
+    assert by_another
+    assert list(by_another.groups()) == of["another's measurement"]
+    assert by_us
+    assert list(by_us.groups()) == of["roofline"]
+    method = (ROOT / "docs" / "method.md").read_text()
+    assert f"{repeats['rows']['prefill']} of prefill and {repeats['rows']['decode']} of" in method

@@ -142,17 +142,21 @@ _OPTIONS = (
     ("hmx", r"hmx-rework"),
     # An app's own build of the kernels for phones' CPUs.
     ("rn", r"llama\.rn\s+(\S+\s+)?CPU\b"),
-    # Qualcomm's `w4` unpacks weights to products of floats, its `w4a16` multiplies integers
-    # (qai_hub_models/models/_shared/llm of quic/ai-hub-models; read 2026-11).
-    ("float", r"(?i)^w4 .*genie"),
     # Set for speed: the matrix products of larger batches run in slower kernels there.
     ("b256", r"b=-b 256"),
 )
 
 
-def _options(said: str) -> str:
-    """What a row's words say of the runtime's options that change its kernels."""
-    return "+".join(name for name, pattern in _OPTIONS if re.search(pattern, said))
+def _options(said: str, label: str, runtime: Runtime) -> str:
+    """What a row's words and format say of the runtime's options that change its kernels.
+
+    Qualcomm's `w4` unpacks weights to products of floats, its `w4a16` multiplies integers
+    (qai_hub_models/models/_shared/llm of quic/ai-hub-models, read 2026-11).
+    """
+    found = [name for name, pattern in _OPTIONS if re.search(pattern, said)]
+    if runtime.name == "genie" and label.strip().lower() == "w4":
+        found.append("float")
+    return "+".join(found)
 
 
 def _formats(row: Any, runtime: Runtime) -> tuple[str, str, str, str, bool]:
@@ -281,7 +285,7 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         "ttft": ttft,
         "tpot": batch / decode if decode else np.nan,
         "energy": _number(row["energy_j_per_tok"]) or np.nan,
-        "options": _options(said),
+        "options": _options(said, row["weight_format"], runtime),
         "chunk": piece(said, runtime.chunk) if runtime.empty_cache else runtime.chunk,
         "era": str(row["date"])[:4],
         "scope": str(row["power_kind"]),

@@ -1,6 +1,7 @@
 """How well measurements tell of each other: rows that repeat one measurement, each by the others.
 
-What a look-up of the very same thing errs by, no prediction can be expected to beat.
+Most repeats are of one source, by other builds, on other days: what stands here is rather less than
+what two strangers would differ by.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-_ALIKE = ("device", "type", "runtime", "options", "storage", "head_storage")
+_ALIKE = ("device", "type", "runtime", "options")
+_FORMATS = ("weight_format", "embedding_format", "kv_format", "activation_format")
 _SIZES = {
     "prefill": ("batch", "prompt", "depth", "chunk", "threads"),
     "decode": ("batch", "context", "generate", "threads"),
@@ -32,6 +34,7 @@ def look_up(cases: Cases, work: Work) -> dict[str, Array]:
     """
     words = [np.unique(cases.settings[name], return_inverse=True)[1] for name in _ALIKE]
     words.append(groups_of(cases, "model"))
+    words += [np.broadcast_to(getattr(cases.arch, name), len(cases)) for name in _FORMATS]
     found = {}
     for phase, measured in work.measured.items():
         same = np.stack([*words, *(getattr(cases, name) for name in _SIZES[phase])], axis=1)

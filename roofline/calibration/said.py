@@ -21,7 +21,6 @@ SCRIPTS = (
 )
 """By source and backend, what a benchmark's script or page says of all its rows."""
 
-_SAID = ("weight_format", "framework", "framework_version", "backend", "caveat")
 _PIECE = re.compile(r"(?:-ub|\bub=|\bn_ubatch[= ])\s*(?:-ub )?(\d+)")
 _BATCH = re.compile(r"(?:(?<!\S)-b|\bb=|\bn_batch[= ])\s*(?:-b )?(\d+)")
 
@@ -30,7 +29,7 @@ _THREADS = re.compile(r"\b(\d+)[ -]threads?\b")
 
 def words(row: Mapping[str, str]) -> str:
     """Return what a row, and the script of its source, say of how it was run."""
-    said = [str(row[c]) for c in _SAID]
+    said = [str(row[c]) for c in ("framework", "framework_version", "backend", "caveat")]
     for source, backend, text in SCRIPTS:
         if re.search(source, row["source"]) and re.search(backend, row["backend"], re.IGNORECASE):
             said.append(text)

@@ -19,7 +19,7 @@ def rows():
     table["prefill_tok_s"] = [1000.0, 1100.0, 1300.0, 1000.0, 1000.0, 1000.0]
     table["decode_tok_s"] = [100.0, 100.0, 80.0, 100.0, 100.0, 100.0]
     table.loc[3, "prompt_tokens"] += 1.0
-    table.loc[4, "weight_format"] = "Q5_K_M"
+    table["weight_format"] = ["Q4_K_M"] * 4 + ["Q4_K_S", "Q4_K_M"]  # alike in most layers
     table.loc[5, "caveat"] = "FA on"
     return table
 

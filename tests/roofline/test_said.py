@@ -77,9 +77,24 @@ def test_genie_multiplies_floats_where_a_label_names_no_activations(published):
     assert {FORMATS[code].name for code in caches[floats]} == {"fp16"}
 
 
+@pytest.mark.parametrize(
+    ("framework", "label", "caveat", "options"),
+    [
+        ("Genie", "w4", "", "float"),
+        ("QNN", " W4", "", "float"),
+        ("Genie", "w4a16", "", ""),
+        ("Genie", "w4 a16", "", ""),
+        ("NexaML", "w4", "not Genie", ""),
+    ],
+)
+def test_only_genies_own_label_says_so(framework, label, caveat, options, published):
+    row = published[published["framework"].eq("Qualcomm Genie")].iloc[:1].copy()
+    row["framework"], row["weight_format"], row["caveat"] = framework, label, caveat
+    assert read_cases(row).settings["options"].tolist() == [options]
+
+
 def test_a_row_speaks_before_its_script():
     row = {
-        "weight_format": "MXFP4",
         "framework": "llama.cpp",
         "framework_version": "",
         "backend": "GPU (CUDA)",
