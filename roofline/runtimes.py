@@ -31,9 +31,10 @@ class Runtime:
     stored blocks (`roofline.efficiency.form.path`) that no kernel of its unpacks, so that the CPU
     runs their products. even: whether every thread gets as much work as every other, so that all
     wait for the slowest core. skips: whether only the last token of a prompt runs through layers
-    that share the cache of earlier ones. cache: format of the cache beside 4-bit weights whose
-    label names activations; empty for 16 bits. vendors: makers of the processors that it runs on,
-    as families begin; empty for any.
+    that share the cache of earlier ones. floats: label of 4-bit weights that are unpacked for
+    products of floats, where others meet integers. cache: format of the cache beside those others;
+    empty for 16 bits. vendors: makers of the processors that it runs on, as families begin; empty
+    for any.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Runtime:
     lacks: tuple[str, ...] = ()
     even: bool = False
     skips: bool = False
+    floats: str = ""
     cache: str = ""
     vendors: tuple[str, ...] = ()
 
@@ -161,6 +163,7 @@ RUNTIMES: tuple[Runtime, ...] = (
         r"genie|qnn",
         head="int8",
         group="int4-channel",
+        floats="w4",  # qai_hub_models/models/_shared/llm of quic/ai-hub-models, read 2026-11
         cache="int8",
         chunk=128,
         vendors=("qualcomm",),

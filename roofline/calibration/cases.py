@@ -148,13 +148,9 @@ _OPTIONS = (
 
 
 def _options(said: str, label: str, runtime: Runtime) -> str:
-    """What a row's words and format say of the runtime's options that change its kernels.
-
-    Qualcomm's `w4` unpacks weights to products of floats, its `w4a16` multiplies integers
-    (qai_hub_models/models/_shared/llm of quic/ai-hub-models, read 2026-11).
-    """
+    """What a row's words and format say of the runtime's options that change its kernels."""
     found = [name for name, pattern in _OPTIONS if re.search(pattern, said)]
-    if runtime.name == "genie" and label.strip().lower() == "w4":
+    if runtime.floats and label.strip().lower() == runtime.floats:
         found.append("float")
     return "+".join(found)
 

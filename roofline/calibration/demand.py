@@ -103,8 +103,8 @@ def _prompts(cases: Cases, operators: list[Operator], chunk: Array, ideal: bool)
     layered = np.flatnonzero([operator.may_skip(arch) for operator in operators])
     at = np.ix_(skips, layered)
     for name in FIELDS:
-        several = (getattr(demand, name)[at] for demand in (first, every, less))
-        getattr(whole, name)[at] = next(several) + next(several) - next(several)
+        filled, added, counted = (getattr(demand, name)[at] for demand in (first, every, less))
+        getattr(whole, name)[at] = filled + added - counted
     return whole
 
 

@@ -1,7 +1,6 @@
 """How well measurements tell of each other: rows that repeat one measurement, each by the others.
 
-Most repeats are of one source, by other builds, on other days: what stands here is rather less than
-what two strangers would differ by.
+Many repeats are of one source: what stands here is rather less than what two strangers differ by.
 """
 
 from __future__ import annotations
@@ -61,15 +60,17 @@ def repeats_table(
     found = []
     for phase, errors in looked_up.items():
         both = np.isfinite(errors) & np.isfinite(held[phase]) & clean
-        medians = (
-            float(np.median(np.abs(np.expm1(each[phase][both])))) for each in (looked_up, held)
-        )
         found.append(
             {
                 "metric": phase,
                 "rows": int(both.sum()),
-                "another's measurement": next(medians),
-                "roofline": next(medians),
+                "another's measurement": _median(errors[both]),
+                "roofline": _median(held[phase][both]),
             }
         )
     return found
+
+
+def _median(errors: Array) -> float:
+    """The median absolute error of rates, from the logarithm of times."""
+    return float(np.median(np.abs(np.expm1(errors))))
