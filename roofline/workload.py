@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 Mask = Literal["causal", "full"]
 Logits = Literal["last", "all"]
+LogitsOfPass = Literal["none", "last", "all"]
 SharedReads = Literal["each", "once"]
 Kernels = Literal["prompt", "step"]
 MOST = 1_000_000_000
@@ -151,19 +152,20 @@ class Workload:
     def pieces(self) -> list[tuple[Pass, int]]:
         """Return the passes of the prefill: each stands for so many, whose keys grow by a piece.
 
-        The first, with the fixed time of a prompt, comes alone.
+        The first, with the fixed time of a prompt, comes alone; so does the last, for only of the
+        last token of the prompt are logits wanted, unless they are of all.
         """
         whole, size = self.prefill(), self.prefill_chunk
         if not 0 < size < whole.queries:
             return [(whole, 1)]
-        full, rest = divmod(self.prompt - self.cached, size)
+        before = -(-whole.queries // size) - 1
         one = replace(whole, queries=size, keys=self.cached + size)
+        if self.logits == "last":
+            one = replace(one, logits="none")
         found = [(one, 1)]
-        if full > 1:
-            found.append((replace(one, keys=self.cached + 2 * size), full - 1))
-        if rest:
-            found.append((replace(one, queries=rest, keys=self.prompt), 1))
-        return found
+        if before > 1:
+            found.append((replace(one, keys=self.cached + 2 * size), before - 1))
+        return [*found, (replace(whole, queries=whole.queries - before * size), 1)]
 
     def largest_pass(self) -> Pass:
         """Return the pass of the prefill with most activations: a whole piece, over all keys."""
@@ -201,7 +203,8 @@ class Pass:
     Prefill, decode, a prompt read in chunks, the verification of drafted tokens and a step of
     diffusion decoding differ only in these two lengths. batch, queries, keys, shared: a number
     each, or (N,) where candidates differ. mask: `full` for all pairs of queries and keys, as in
-    bidirectional attention. shared: leading keys that all sequences of the batch have in common.
+    bidirectional attention. logits: of the last token of each sequence, of all, or of `none`, as of a
+    piece of a prompt that is not its last. shared: leading keys that all sequences of the batch have in common.
     shared_reads: `each` sequence reads them for itself, as in plain kernels, or the batch does
     `once` (Hydragen, arXiv 2402.05099; cascade attention); what is computed is the same. kernels:
     products of several queries run in those of a `prompt`, which pad to their tiles, or in those of
@@ -212,7 +215,7 @@ class Pass:
     queries: Array | float
     keys: Array | float
     mask: Mask = "causal"
-    logits: Logits = "last"
+    logits: LogitsOfPass = "last"
     attention: Attention = "fused"
     shared: Array | float = 0
     shared_reads: SharedReads = "each"
@@ -226,6 +229,8 @@ class Pass:
     @property
     def logit_tokens(self) -> Any:
         """Tokens whose logits are computed; a number or (N,)."""
+        if self.logits == "none":
+            return 0.0 * self.batch
         return self.tokens if self.logits == "all" else self.batch
 
     def seeing(self, keys: Array) -> Pass:

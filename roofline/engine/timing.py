@@ -12,6 +12,7 @@ from arch_space.tensors import tensors as weight_tensors
 from roofline.factored import rising
 from roofline.operators import OPERATORS
 from roofline.operators.attention import bends as bends_of_attention
+from roofline.operators.cost import NOTHING
 from roofline.operators.feed_forward import experts_read
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Timing:
         return np.maximum(self.compute, self.memory) + self.launch
 
 
+IDLE = Timing(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
 def time_operator(
     operator: Operator, arch: Architectures, tensors: Tensors, step: Pass, roof: Roof
 ) -> Timing:
@@ -54,6 +58,8 @@ def time_operator(
     efficiency e that falls with size s as e s / (s + half) adds `half` to the operation.
     """
     cost = operator.cost(arch, tensors, step)
+    if cost is NOTHING:
+        return IDLE
     if roof.chunk and np.any(np.greater(step.queries, roof.chunk)):
         cost = _in_pieces(cost, operator, arch, tensors, step, roof.chunk)
     copies = operator.copies(arch)
@@ -164,13 +170,17 @@ def time_pass(
 def _may_skip(step: Pass) -> bool:
     """Whether only keys and values are wanted of all the tokens of a pass but the last."""
     several = np.all(np.greater(step.queries, 1))
-    return bool(several) and (step.kernels, step.mask, step.logits) == ("prompt", "causal", "last")
+    causal = (step.kernels, step.mask) == ("prompt", "causal")
+    return bool(several) and causal and step.logits != "all"
 
 
 def _skipping(
     operators: list[Operator], arch: Architectures, tensors: Tensors, step: Pass, roof: Roof
 ) -> dict[str, Timing]:
-    """Time a prompt whose last token alone runs through the layers that share a cache."""
+    """Time a prompt whose last token alone runs through the layers that share a cache.
+
+    No token does of a piece of which no logits are wanted.
+    """
     filling = cache_filling(arch)
     inventory = weight_tensors(filling)
     last = replace(step, queries=1, kernels="step")
@@ -178,8 +188,11 @@ def _skipping(
     def time(operator: Operator) -> Timing:
         if not operator.may_skip(arch):
             return time_operator(operator, arch, tensors, step, roof)
+        fills = np.any(operator.copies(filling) > 0)
+        if step.logits == "none":
+            return time_operator(operator, filling, inventory, step, roof) if fills else IDLE
         every = time_operator(operator, arch, tensors, last, roof)
-        if not np.any(operator.copies(filling) > 0):
+        if not fills:
             return every
         first, less = (
             time_operator(operator, filling, inventory, each, roof) for each in (step, last)

@@ -39,6 +39,10 @@ class Cost:
     launches: Array | float = 1.0
 
 
+NOTHING = Cost(launches=0.0)
+"""Of an operator that a pass does not run."""
+
+
 @dataclass(frozen=True)
 class Operator:
     """A kind of operator of a decoder, and where it stands in one.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from arch_space.architectures import Architectures
-from roofline.operators.cost import Array, Cost, Operator, Tensors, activation_bytes, linear
+from roofline.operators.cost import NOTHING, Array, Cost, Operator, Tensors, activation_bytes, linear
 from roofline.workload import Pass
 
 
@@ -24,7 +24,9 @@ def embedding(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
 
 
 def head(arch: Architectures, tensors: Tensors, step: Pass) -> Cost:
-    """Logits of the tokens that need them; tied or not, the whole matrix is read."""
+    """Logits of the tokens that need them; tied or not, the whole matrix is read, if any do."""
+    if step.logits == "none":
+        return NOTHING
     cost = linear(tensors["head"], step.logit_tokens, activation_bytes(arch))
     if "head_bias" in tensors:
         return replace(cost, weights=cost.weights + tensors["head_bias"].bytes_each)

@@ -85,7 +85,7 @@ def test_a_prefill_in_pieces_is_a_loop_over_them(name, cached, size, ideal):
         done = done + forward(
             arch,
             PHONE,
-            Pass(3, queries, at),
+            Pass(3, queries, at, logits="last" if at == 733 else "none"),
             overhead="prompt" if at - queries == cached else "step",
             processor="cpu",
             ideal=ideal,
@@ -108,12 +108,26 @@ def test_pieces_cost_reads_and_spare_memory():
         estimate(LLAMA, PHONE, Workload(1, 4096, 8, prefill_chunk=size), ideal=True).prefill_bytes
         for size in (0, 256)
     ]
-    # Fifteen more reads of all weights but the embedding, and of the cache so far.
-    body = weight_bytes(LLAMA)[0] - LLAMA.vocabulary[0] * 4096 * 4.5 / 8
+    # Fifteen more reads of all weights but the two ends, and of the cache so far.
+    ends = LLAMA.vocabulary[0] * 4096 * (4.5 + 6.5625) / 8  # Q4_K, Q6_K
+    body = weight_bytes(LLAMA)[0] - ends
     past = sum(256 * i for i in range(1, 16)) * 32 * 2 * 8 * 128 * 2
     assert ideal[1][0] - ideal[0][0] == pytest.approx(15 * body + past, rel=0.01)
     assert pieces.activation_bytes[0] == pytest.approx(whole.activation_bytes[0] / 16)
     assert pieces.ttft[0] > whole.ttft[0]
+
+
+def test_of_a_piece_that_is_not_the_last_a_runtime_that_skips_runs_the_filling_layers_alone():
+    """Of Gemma 4 E2B's 35 layers 15 fill a cache; the head and the others read the last token."""
+    arch = load_model("gemma-4-e2b").with_formats("int4-g32")
+    mac = load_device("m4max-40")
+    flops = [
+        estimate(arch, mac, Workload(1, 512, 1, prefill_chunk=size), runtime="litert").prefill_flops
+        for size in (0, 128)
+    ]
+    np.testing.assert_allclose(flops[1], flops[0], rtol=1e-12)
+    all_logits = Workload(1, 512, 1, prefill_chunk=128, logits="all")
+    assert estimate(arch, mac, all_logits, runtime="litert").prefill_flops > 2 * flops[1]
 
 
 def test_pieces_of_the_runtime_s_own_size_change_little():
