@@ -155,17 +155,17 @@ class Workload:
         The first, with the fixed time of a prompt, comes alone; so does the last, for only of the
         last token of the prompt are logits wanted, unless they are of all.
         """
-        whole, size = self.prefill(), self.prefill_chunk
-        if not 0 < size < whole.queries:
+        whole, size, new = self.prefill(), self.prefill_chunk, self.prompt - self.cached
+        if not 0 < size < new:
             return [(whole, 1)]
-        before = -(-whole.queries // size) - 1
+        before = (new - 1) // size
         one = replace(whole, queries=size, keys=self.cached + size)
         if self.logits == "last":
             one = replace(one, logits="none")
         found = [(one, 1)]
         if before > 1:
             found.append((replace(one, keys=self.cached + 2 * size), before - 1))
-        return [*found, (replace(whole, queries=whole.queries - before * size), 1)]
+        return [*found, (replace(whole, queries=new - before * size), 1)]
 
     def largest_pass(self) -> Pass:
         """Return the pass of the prefill with most activations: a whole piece, over all keys."""
@@ -203,12 +203,12 @@ class Pass:
     Prefill, decode, a prompt read in chunks, the verification of drafted tokens and a step of
     diffusion decoding differ only in these two lengths. batch, queries, keys, shared: a number
     each, or (N,) where candidates differ. mask: `full` for all pairs of queries and keys, as in
-    bidirectional attention. logits: of the last token of each sequence, of all, or of `none`, as of a
-    piece of a prompt that is not its last. shared: leading keys that all sequences of the batch have in common.
-    shared_reads: `each` sequence reads them for itself, as in plain kernels, or the batch does
-    `once` (Hydragen, arXiv 2402.05099; cascade attention); what is computed is the same. kernels:
-    products of several queries run in those of a `prompt`, which pad to their tiles, or in those of
-    a decode `step`, as the few tokens of a verification do.
+    bidirectional attention. logits: of the last token of each sequence, of all, or of none, as of a
+    piece of a prompt that is not its last. shared: leading keys that all sequences of the batch
+    have in common. shared_reads: `each` sequence reads them for itself, as in plain kernels, or the
+    batch does `once` (Hydragen, arXiv 2402.05099; cascade attention); what is computed is the same.
+    kernels: products of several queries run in those of a `prompt`, which pad to their tiles, or in
+    those of a decode `step`, as the few tokens of a verification do.
     """
 
     batch: Array | float

@@ -193,7 +193,7 @@ def memory(
     each: Number,
     queries: Number = 1,
     keys: Number | None = None,
-    logits: Literal["last", "all"] = "last",
+    logits: Literal["none", "last", "all"] = "last",
     attention: Literal["fused", "unfused"] = "fused",
 ) -> Array:
     """Bytes that must be resident at once: weights, cache, and the activations of a pass, (N,).

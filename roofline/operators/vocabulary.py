@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from arch_space.architectures import Architectures
-from roofline.operators.cost import NOTHING, Array, Cost, Operator, Tensors, activation_bytes, linear
+from roofline.operators.cost import (
+    NOTHING,
+    Array,
+    Cost,
+    Operator,
+    Tensors,
+    activation_bytes,
+    linear,
+)
 from roofline.workload import Pass
 
 
