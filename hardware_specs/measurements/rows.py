@@ -135,7 +135,7 @@ def build_rows(
                 [math.nan] * count
                 if cells is None
                 else [
-                    _number(cell, column, place, thousands)
+                    read_number(cell, column, place, thousands)
                     for cell, place in zip(cells, places, strict=True)
                 ]
             )
@@ -194,8 +194,11 @@ def _meant(word: str, known: Iterable[str]) -> str | None:
     return close if sure else None
 
 
-def _number(cell: Any, column: str, place: str, thousands: bool) -> float:
-    """A cell of a column of numbers; NaN where it is not stated."""
+def read_number(cell: Any, column: str, place: str, thousands: bool = True) -> float:
+    """Return a cell of a column of numbers; NaN where it is not stated.
+
+    thousands: whether one comma before three digits may be a thousands separator.
+    """
     if cell is None or (text := str(cell).strip()).lower() in _NOT_STATED:
         return math.nan
     where = f"{place}: {column}: read {short(text)}"
@@ -239,6 +242,7 @@ FLAGS = {
     "duplicate": "one measurement listed again under another name",
     "format_presumed": "how the weights are stored is presumed: the source does not say it",
     "derived": "arithmetic on stated figures: prompt / TTFT, 1000 / TPOT",
+    "several_devices": "several devices share the work of one model",
     "prefill_included": "the only rate of generation counts the prompt's time too",
     "no_prefill": "prefill rate and TTFT do not tell the prompt's cost; decoding may be good",
     "no_energy": "power was not measured over what was generated",
@@ -265,6 +269,7 @@ _NO_PREFILL = (
     r"do not use TTFT|do not use for FLOPS|prefill anomalous|prefix-cached|looks inconsistent|"
     r"TTFT includes vision|image prompt|TTFT min=max|overhead[- ]dominated|short chat"
 )
+_SEVERAL = r"\b(?:[2-9]|\d{2,}) (?:GPUs|devices) together\b"
 _PRESUMED = r"\bpresumed\b|\d-bit class\b"
 _DERIVED = r"\bderived\b|1000/TPOT|\bms/token\b|gen tokens/e2e"
 _NO_ENERGY = r"undersampled|peak wall power|power peak"
@@ -304,11 +309,15 @@ def row_flags(frame: pd.DataFrame) -> pd.DataFrame:
     flags["duplicate"] = says(r"(?-i:\bDUPLICATE\b)")
     flags["format_presumed"] = says(_PRESUMED, frame["weight_format"])
     flags["derived"] = says(_DERIVED)
+    flags["several_devices"] = says(_SEVERAL, caveat)
     flags["prefill_included"] = frame["e2e_tok_s"].notna() & frame["decode_tok_s"].isna()
     flags["no_prefill"] = says(_NO_PREFILL)
     flags["no_energy"] = says(_NO_ENERGY)
     flags["undated"] = frame["date"].eq("")
-    against = ["speculative", "single_thread", "inconsistent", "duplicate", "format_presumed"]
+    against = [
+        "speculative", "single_thread", "several_devices", "inconsistent", "duplicate",
+        "format_presumed",
+    ]  # fmt: skip
     flags["self_consistent"] = (
         flags["full_power"] & flags["single_stream"] & ~flags[against].any(axis=1)
     )

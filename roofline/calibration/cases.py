@@ -21,7 +21,7 @@ from arch_space.names import resolve_model
 from hardware_specs import Device, load_device, shipped_devices
 from hardware_specs.library import shipped_aliases
 from hardware_specs.measurements.rows import row_flags
-from roofline.calibration.said import piece, threads, words
+from roofline.calibration.said import offloaded, piece, threads, words
 from roofline.efficiency.calibrated import default_runtime
 from roofline.efficiency.form import paths
 from roofline.efficiency.hosting import host_of
@@ -246,10 +246,14 @@ def _case(i: int, row: Any, flags: Any, device: Any, model: Any) -> dict[str, An
         ("throttled", "a throttled or sustained average"),
         ("speculative", "speculative decoding"),
         ("single_thread", "fewer threads than the processor has"),
+        ("several_devices", "several devices shared the work"),
         ("inconsistent", "its source or a sibling contradicts it"),
     ):
         if flags[flag].iloc[i]:
             raise SpecError(reason)
+    there, layers = offloaded(row["caveat"]), int(arch.layers[0])
+    if unit.type != "cpu" and 0 < there < layers:
+        raise SpecError(f"only {there} of its {layers} layers ran on the {unit.type} (-ngl)")
     batch = _number(row["batch"]) or 1.0
     prompt = _number(row["prompt_tokens"])
     if prompt is not None and "total over the batch" in row["caveat"]:

@@ -24,6 +24,8 @@ SCRIPTS = (
 _PIECE = re.compile(r"(?:-ub|\bub=|\bn_ubatch[= ])\s*(?:-ub )?(\d+)")
 _BATCH = re.compile(r"(?:(?<!\S)-b|\bb=|\bn_batch[= ])\s*(?:-b )?(\d+)")
 
+_OFFLOADED = re.compile(r"(?<!\S)-ngl (\d+)\b")
+
 _THREADS = re.compile(r"\b(\d+)[ -]threads?\b")
 
 
@@ -45,6 +47,12 @@ def piece(said: str, usual: int) -> int:
     tokens = int(found[1]) if found else usual
     batch = _BATCH.search(said)
     return min(tokens, int(batch[1])) if batch and int(batch[1]) > 0 else tokens
+
+
+def offloaded(said: str) -> int:
+    """Return how many layers llama.cpp was to run beside the CPU; 0 where a row does not say."""
+    found = _OFFLOADED.search(said)
+    return int(found[1]) if found else 0
 
 
 def threads(said: str) -> int:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardware_specs.measurements.importers import read_measurements
-from hardware_specs.measurements.rows import COLUMNS, METRICS, load_rows, row_flags
+from hardware_specs.measurements.importers.plain import our_column
+from hardware_specs.measurements.rows import COLUMNS, METRICS, NUMBERS, load_rows, row_flags
 from roofline.calibration import energy
 from roofline.calibration.cases import Cases, NothingToPredict, read_cases
 from roofline.calibration.demand import work_of
+from roofline.calibration.gates import floor as floor_of
 from roofline.calibration.gates import gate
 from roofline.calibration.own import predict_stated, profiles_of, states_efficiencies
 from roofline.calibration.predict import predict
@@ -81,13 +83,13 @@ class Validation:
 
         part = self.compared
         if self_consistent:
-            part = part[part["self_consistent"]]
+            part = part[part["self_consistent"].astype(bool)]
         lines = []
         for (kind, backend, metric), group in part.groupby(["class", "backend", "metric"]):
             lines.append({"class": kind, "backend": backend, "metric": metric, **_errors(group)})
         for metric, group in part.groupby("metric"):
             lines.append({"class": "all", "backend": "all", "metric": metric, **_errors(group)})
-        return pd.DataFrame(lines)
+        return pd.DataFrame(lines, columns=_SUMMED)
 
     def reasons(self) -> pd.DataFrame:
         """Return why rows are left out, and how many, by metric; most first."""
@@ -119,17 +121,41 @@ def read_file(path: str | Path, defaults: Mapping[str, str] | None = None) -> Me
     sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     header, cells = _raw(text)
     ours = {"model", "weight_format"} <= set(header) and bool(set(METRICS) & set(header))
+    # A number under another name, which a table of our own columns would carry along unread.
+    ours &= not ({our_column(word)[0] for word in header} - set(header)) & set(NUMBERS)
     if ours and not defaults:
         rows = load_rows(path)
     else:
         rows = read_measurements(path, None, **(defaults or {}))
         if not ours or len(cells) != len(rows):
-            shown = rows.map(lambda x: "" if x != x else f"{x:g}" if isinstance(x, float) else x)
+            shown = rows.map(_as_text)
             header = [name for name in rows.columns if (shown[name] != "").any()]
             cells = shown[header].to_numpy().tolist()
+        else:
+            _give(header, cells, rows, defaults or {})
     if clash := next((name for name in header if name in ADDED), None):
         raise SpecError(f"{path}: {_CLASH.format(clash)}.")
     return Measurements(rows, header, cells, sha256)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.15g}"
+    return str(value)
+
+
+def _give(
+    header: list[str], cells: list[list[str]], rows: pd.DataFrame, defaults: Mapping[str, str]
+) -> None:
+    """Put what was given for a table of our own columns into its cells, where it counts."""
+    for name in defaults:
+        if name not in header:
+            header.append(name)
+        at = header.index(name)
+        for line, value in zip(cells, rows[name], strict=True):
+            line += [""] * (len(header) - len(line))
+            if name not in NUMBERS or not line[at].strip():
+                line[at] = _as_text(value)
 
 
 def _raw(text: str) -> tuple[list[str], list[list[str]]]:
@@ -227,7 +253,10 @@ def _none_predicted(
 
 
 def _values(cases: Cases, effects: Effects) -> dict[str, Array]:
-    """Rates and joules of each case, with the ends of their intervals, and the basis."""
+    """Rates and joules of each case, with the ends of their intervals, and the basis.
+
+    No interval reaches beyond what the data sheet allows.
+    """
     log_seconds = predict(work_of(cases), effects)
     settings = energy.power_settings(cases, effects.about.get("power_scope", {}))
     power = effects.values.get("power", {})
@@ -252,6 +281,12 @@ def _values(cases: Cases, effects: Effects) -> dict[str, Array]:
             values[metric] * low,
             values[metric] * high,
         )
+    floor = floor_of(cases)
+    for phase, tokens in (("prefill", cases.batch * cases.prompt), ("decode", cases.batch)):
+        seconds = np.maximum(floor.products[phase], floor.traffic[phase])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            most = np.maximum(tokens / seconds, values[phase])
+        values[f"{phase}_high"] = np.fmin(values[f"{phase}_high"], most)
     return {**values, "basis": basis}
 
 
@@ -353,6 +388,12 @@ def _compared(
 _COMPARED = [
     "row", "class", "backend", "metric", "measured", "predicted", "low", "high", "basis",
     "self_consistent", "left_out",
+]  # fmt: skip
+
+
+_SUMMED = [
+    "class", "backend", "metric", "rows", "left_out", "median_error", "mean_error", "bias",
+    "inside",
 ]  # fmt: skip
 
 

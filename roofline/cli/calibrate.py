@@ -50,12 +50,18 @@ def calibrate(
     from roofline.calibration.profile import fit_device, say_rows
     from roofline.calibration.validation import read_file
     from roofline.outputs import check_file, write_text
+    from spec_files import SpecError
 
     check_file(out, force)
+    called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-.")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", called):
+        said = (
+            f"--name: read {name!r}" if name else f"no name can be made of {out.name}: give --name"
+        )
+        raise SpecError(f"{said}; write small letters, digits and hyphens, as in my-pi")
     profile = load_device(device)
     table = read_file(rows, {"device": profile.title} | options.given(give)).rows
     fitted = fit_device(profile, table)
-    called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-")
     made = fitted.device.model_copy(update={"name": called, "aliases": ()})
     write_text(out, made.to_yaml())
     if as_json:

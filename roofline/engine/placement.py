@@ -284,21 +284,25 @@ class Board:
         return self._drafting[processor]
 
     def hand_overs(self, name: PhaseName, placement: Placement) -> tuple[Array, float]:
-        """Return how often a pass changes its processor, (N,), and the number of passes."""
+        """Return how often a phase changes its processor, (N,), and over how many passes.
+
+        There and back: for the head, once a pass that wants logits; for the experts, once a layer.
+        """
         main = placement.on(name)
-        apart: Array = np.zeros(1)
-        if placement.on(name, "head") != main:
-            apart = apart + 2.0
+        head = 2.0 * (placement.on(name, "head") != main)
+        experts: Array = np.zeros(1)
         if placement.on(name, "experts") != main:
-            apart = apart + 2.0 * moe_layers(self.arch) * (self.arch.experts > 1)
+            experts = 2.0 * moe_layers(self.arch) * (self.arch.experts > 1)
         if name == "decode":
-            return apart, self.workload.rounds
+            return (head + experts) * self.workload.rounds, self.workload.rounds
         chunk = self.benches[main].roof.chunk
-        pieces = (
-            count * np.ceil(step.queries / chunk) if chunk else count
+        passes = [
+            (float(count * np.ceil(step.queries / chunk) if chunk else count), step.logits)
             for step, count in self.workload.pieces()
-        )
-        return apart, float(sum(pieces))
+        ]
+        every = sum(times for times, _ in passes)
+        saying = sum(times for times, logits in passes if logits != "none")
+        return head * saying + experts * every, every
 
     def best(
         self, options: tuple[Placement, ...], prefer: str, memory: Array, usable: float
@@ -340,14 +344,14 @@ class Board:
         )
 
     def _handing(self, name: PhaseName, placement: Placement) -> Phase:
-        each, passes = self.hand_overs(name, placement)
-        seconds = each * self.device.hand_over_seconds
+        times, passes = self.hand_overs(name, placement)
+        total = times * self.device.hand_over_seconds
+        seconds = total / passes
         none = np.zeros(1)
-        shown = seconds * passes if name == "prefill" else seconds
+        shown = total if name == "prefill" else seconds
         timing = {HAND_OVER: Timing(0.0, 0.0, shown, 0.0, 0.0, 0.0)}
         sides = (none, none, shown)
         stretch = (Stretch(timing, timing, 1.0),)
-        total = passes * seconds
         if name == "decode" and placement.prefill != placement.decode:
             total = total + self.device.hand_over_seconds  # the answer starts elsewhere
         return Phase(total, none, seconds, seconds, none, none, sides, stretch)

@@ -168,10 +168,10 @@ def time_pass(
 
 
 def _may_skip(step: Pass) -> bool:
-    """Whether only keys and values are wanted of all the tokens of a pass but the last."""
-    several = np.all(np.greater(step.queries, 1))
-    causal = (step.kernels, step.mask) == ("prompt", "causal")
-    return bool(several) and causal and step.logits != "all"
+    """Whether only keys and values are wanted of all the tokens of a pass, or all but the last."""
+    if (step.kernels, step.mask) != ("prompt", "causal") or step.logits == "all":
+        return False
+    return step.logits == "none" or bool(np.all(np.greater(step.queries, 1)))
 
 
 def _skipping(

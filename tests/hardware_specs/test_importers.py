@@ -181,6 +181,10 @@ def test_trtllm_bench(tmp_path):
     assert (row["batch"], row["prompt_tokens"], row["ttft_ms"]) == (1, 1024, 25.6)
     assert (row["prefill_tok_s"], row["decode_tok_s"], row["e2e_tok_s"]) == (40000, 200, 128)
     assert row_flags(frame)["speculative"].tolist() == [False, True]
+    pair = REPORT | {"world_info": {"tp_size": 2, "world_size": 2}}
+    shared = row_flags(read_measurements(write(tmp_path, [REPORT, pair])))
+    assert shared["several_devices"].tolist() == [False, True]
+    assert shared["self_consistent"].tolist() == [True, False]
 
 
 def test_trtllms_older_benchmarks(tmp_path):
@@ -231,6 +235,22 @@ def test_a_plain_table_in_its_own_words(tmp_path):
         read_measurements(misspelt, **ALL)
 
 
+@pytest.mark.parametrize("column", ["decode_tok_s", "decode tps", "ttft_s"])
+def test_a_decimal_comma_is_refused_and_never_dropped(tmp_path, column):
+    head = f"device,model,weight_format,{column}\n"
+    comma = write(tmp_path, f'{head}x,m,int4,"4846,5"\n', "comma.csv")
+    with pytest.raises(SpecError, match=r"comma\.csv:2: .*read '4846,5': write 4846\.5"):
+        read_measurements(comma, prompt_tokens=512)
+    column = "ttft_ms" if column == "ttft_s" else "decode_tok_s"
+    factor = 1000 if column == "ttft_ms" else 1
+    grouped = write(tmp_path, f'{head}x,m,int4,"4,846"\n', "grouped.csv")
+    assert read_measurements(grouped, prompt_tokens=512)[column].tolist() == [4846 * factor]
+    text = f"{head}x,m,int4,@\n".replace(",", ";").replace("@", "4,846")
+    european = write(tmp_path, text, "european.csv")
+    with pytest.raises(SpecError, match=r"write 4\.846"):
+        read_measurements(european, prompt_tokens=512)
+
+
 def test_the_published_table_is_a_plain_table_too(tmp_path):
     text = PUBLISHED.read_text(encoding="utf-8").splitlines(keepends=True)
     few = write(tmp_path, "".join(text[:120]), "few.csv")
@@ -279,6 +299,8 @@ REFUSED = [
     (json.dumps(SERVE | {"completed": None}), "completed"),
     (json.dumps(SERVE | {"median_ttft_ms": "soon"}), "median_ttft_ms: read 'soon'"),
     (json.dumps(REPORT | {"request_info": {}}), "give batch="),
+    (json.dumps(REPORT | {"engine": "x"}), "engine: read 'x' where an object belongs"),
+    (json.dumps(REPORT | {"streaming_metrics": [1]}), "streaming_metrics: read '[1]'"),
 ]
 
 

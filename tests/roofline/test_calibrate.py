@@ -107,6 +107,20 @@ def test_refusals_write_nothing(prepare, words, capsys):
     assert now == before
 
 
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        (["-o", "日本.yaml"], "no name can be made of 日本.yaml: give --name"),
+        (["-o", "x.yaml", "--name", "Bad Name!"], "--name: read 'Bad Name!'"),
+    ],
+)
+def test_a_profile_is_given_a_name_that_can_be_read_again(out, words, capsys):
+    own_rows(1.0)
+    assert run(["calibrate", "rows.csv", "--device", "rpi5", *out]) == 2
+    assert words in capsys.readouterr().err
+    assert not Path(out[1]).exists()
+
+
 def test_rows_that_cannot_be_used_say_why(capsys):
     table = load_rows()
     kept = table[table["device_key"] == "rpi5"].head(2).assign(model="Unheard-Of-3B")

@@ -129,6 +129,10 @@ def test_hand_overs_are_counted_where_a_profile_states_one():
     assert found.runtime.startswith("genie")
     pieces = np.ceil(600 / chunk) * (2 + 2 * layers) * 1e-3
     np.testing.assert_allclose(found.ttft - fast.ttft, pieces, rtol=1e-9)
+    # Of six pieces of 100 tokens, each one pass of genie, the last alone wants logits.
+    cut = replace(WORK, prefill_chunk=100)
+    fast, found = (estimate(MODELS, d, cut, placement=apart) for d in (plain, given))
+    np.testing.assert_allclose(found.ttft - fast.ttft, (2 + 6 * 2 * layers) * 1e-3, rtol=1e-9)
     phases = [estimate(MODELS, d, WORK, placement="prefill=npu,decode=cpu") for d in (plain, given)]
     np.testing.assert_allclose(phases[1].latency - phases[0].latency, 1e-3, rtol=1e-6)
     ideal = [estimate(MODELS, d, WORK, placement=apart, ideal=True).latency for d in (plain, given)]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,16 @@ class TestValidate:
         joules = [float(row[f"predicted_energy_j_per_tok{e}"]) for e in ("", "_low", "_high")]
         assert joules[1:] == pytest.approx([0.8 * joules[0], 1.5 * joules[0]], rel=1e-4)
 
+    def test_no_interval_is_faster_than_the_floor(self):
+        """4.9 GB of weights at 1008 GB/s: 205 tok/s at most, whatever the interval says."""
+        wide = replace(EFFECTS, intervals={"decode": {"device": {"": (0.01, 1.5)}}})
+        row = validate(read_file(write(f"a,{LLAMA},50,")), wide).predictions.iloc[0]
+        rate, high = (float(row[f"predicted_decode_tok_s{end}"]) for end in ("", "_high"))
+        arch, card = load_model("llama-3.1-8b").with_formats("q4_k_m"), load_device("rtx4090")
+        floor = forward(arch, card, Pass(1, 1, 64.5), ideal=True)  # half of 128 tokens answered
+        assert rate < high < 100 * rate
+        assert high == pytest.approx(1 / floor.seconds[0], rel=1e-3)
+
     def test_the_basis(self):
         lines = [
             f"a,{LLAMA},50,",
@@ -151,6 +162,15 @@ class TestValidate:
         summary = judged.summary().set_index(["class", "metric"])
         assert summary.loc[("all", "decode"), ["rows", "left_out"]].tolist() == [1, 3]
         assert summary.loc[("all", "prefill"), ["rows", "left_out"]].tolist() == [0, 1]
+
+    def test_a_model_that_is_shared_out_is_left_out(self):
+        lines = [f"{LLAMA},60,,llama-bench; -ngl {n}" for n in (99, 33, 32, 20)]
+        lines.append(f"{LLAMA},60,,2 GPUs together")
+        header = HEADER.removeprefix("note,") + ",caveat"
+        left = list(validate(read_file(write(*lines, header=header))).predictions["left_out"])
+        assert left[:3] == ["", "", ""]
+        assert "only 20 of its 32 layers ran on the gpu" in left[3]
+        assert "several devices shared the work" in left[4]
 
     def test_a_rate_that_counts_the_prompt_is_no_decode_rate(self):
         file = write(f"a,{LLAMA},,,55", header=f"{HEADER},e2e_tok_s")
@@ -264,6 +284,24 @@ class TestCommand:
         assert after[1][7] == " 60.50 "
         capsys.readouterr()
         assert run(["validate", str(file), "--out", "predictions.csv", "--force"]) == 0
+
+    def test_a_table_that_measures_nothing_is_predicted_all_the_same(self, capsys):
+        file = write(f"a,{LLAMA},,")
+        for extra in ([], ["--json"]):
+            assert run(["validate", str(file), "--out", "p.csv", "--force", *extra]) == 0
+        assert json.loads(capsys.readouterr().out.split("\n{", 1)[1].join(["{", ""]))["rows"] == 1
+        assert float(pd.read_csv("p.csv")["predicted_decode_tok_s"][0]) > 0
+
+    def test_what_is_given_is_in_the_file_of_predictions(self, capsys):
+        file = write(f"a,{LLAMA.replace('rtx4090', 'rpi5')},60.123456789,")
+        given = ["--set", "device_key=rtx4090", "--set", "batch=1"]
+        assert run(["validate", str(file), *given, "--out", "p.csv"]) == 0
+        row = pd.read_csv("p.csv", dtype=str).iloc[0]
+        assert (row["device_key"], row["batch"], row["note"]) == ("rtx4090", "1", "a")
+        assert row["decode_tok_s"] == "60.123456789"
+        other = write(f"a,{LLAMA},60.123456789,", header=HEADER.replace("decode_tok_s", "tg tps"))
+        assert run(["validate", str(other), "--out", "q.csv"]) == 0
+        assert pd.read_csv("q.csv", dtype=str)["decode_tok_s"][0] == "60.123456789"
 
     def test_json_agrees_with_the_api(self, capsys):
         file = write(f"a,{LLAMA},60,", f"b,{LLAMA},9000,")

@@ -28,9 +28,9 @@ KINDS = {
     "a table": plain,
 }
 _NEEDED = {
-    "device": "on which device it was measured: give device=... or device_key=...",
-    "model": "which model it measured: give model=...",
-    "weight_format": "in which format the weights were: give weight_format=...",
+    "device": "on which device it was measured: give device=... or device_key=",
+    "model": "which model it measured: give model=",
+    "weight_format": "in which format the weights were: give weight_format=",
 }
 
 
@@ -72,6 +72,6 @@ def _frame(found: list[dict[str, Any]], name: str, defaults: Mapping[str, Any]) 
     for column, what in _NEEDED.items():
         names = ("device", "device_key") if column == "device" else (column,)
         if not all(any(row.get(each) for each in names) for row in found):
-            raise SpecError(f"{name}: does not say {what}.")
+            raise SpecError(f"{name}: does not say {what}...")
     every = dict.fromkeys(column for row in found for column in row)
     return build_rows({c: [row.get(c) for row in found] for c in every}, name)

@@ -74,6 +74,14 @@ def number(row: Mapping[str, Any], key: str, place: str) -> float | None:
         ) from None
 
 
+def part(row: Mapping[str, Any], key: str, place: str) -> Row:
+    """Return an object inside an object, empty where there is none; SpecError for what is none."""
+    value = row.get(key) or {}
+    if not isinstance(value, dict):
+        raise SpecError(f"{place}: {key}: read {str(value)[:40]!r} where an object belongs.")
+    return value
+
+
 def needed(found: float | None, column: str, what: str, place: str) -> float:
     """Return a number that a file or its reader must give; SpecError says which argument."""
     if found is None:

@@ -61,12 +61,15 @@ def _row(test: Mapping[str, Any], place: str, name: str) -> Row:
     model = kind["model"] if kind else str(test.get("model_type") or "")
     if file := str(test.get("model_filename") or ""):
         model = PurePosixPath(file.replace("\\", "/")).name.removesuffix(".gguf")
-    backend = _backend(test, number(test, "n_gpu_layers", place))
+    offloaded = number(test, "n_gpu_layers", place)
+    backend = _backend(test, offloaded)
     spread = number(test, "stddev_ts", place)
     said = ["llama-bench"]
     said += [f"+- {spread:g}"] if spread else []
     if backend == "CPU" and (threads := number(test, "n_threads", place)):
         said.append(f"{threads:.0f} threads")
+    if backend != "CPU" and offloaded is not None and offloaded > 0:
+        said.append(f"-ngl {offloaded:.0f}")
     said += {"1": ["FA on"], "0": ["FA off"], "True": ["FA on"], "False": ["FA off"]}.get(
         str(test.get("flash_attn")), []
     )

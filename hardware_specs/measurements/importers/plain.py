@@ -9,11 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hardware_specs.measurements.importers.contents import Contents, Row, number
+from hardware_specs.measurements.importers.contents import Contents, Row
 from hardware_specs.measurements.rows import (
     COLUMNS,
     METRICS,
     NUMBERS,
+    read_number,
     read_table,
     refuse_misspelt,
 )
@@ -53,7 +54,7 @@ def matches(contents: Contents, columns: Mapping[str, str]) -> bool:
         return False
     head = re.split(r"[,;\t]", next(line for line in contents.text.splitlines() if line.strip()))
     words = [word.strip().strip('"') for word in head]
-    known = {columns.get(word) or _ours(word)[0] for word in words}
+    known = {columns.get(word) or our_column(word)[0] for word in words}
     return bool(known & set(COLUMNS)) or bool(set(columns) & set(words))
 
 
@@ -66,7 +67,7 @@ def rows(contents: Contents, columns: Mapping[str, str], defaults: Mapping[str, 
             raise SpecError(f"{name}: has no column {short(theirs)}{did_you_mean(theirs, header)}.")
         if ours not in COLUMNS:
             raise SpecError(f"unknown column {short(ours)}{did_you_mean(ours, COLUMNS)}.")
-    meant = [(columns[word], 1.0) if word in columns else _ours(word) for word in header]
+    meant = [(columns[word], 1.0) if word in columns else our_column(word) for word in header]
     names = [ours for ours, _ in meant]
     if twice := next((word for i, word in enumerate(names) if word in names[:i]), None):
         both = [short(word) for word, ours in zip(header, names, strict=True) if ours == twice]
@@ -79,14 +80,16 @@ def rows(contents: Contents, columns: Mapping[str, str], defaults: Mapping[str, 
         place = f"{name}:{line}"
         read: Row = {}
         for (ours, factor), cell in zip(meant, row, strict=True):
-            text = cell.replace(",", "") if comma and ours in NUMBERS else cell
-            value = number({ours: text}, ours, place) if factor != 1 else text
-            read[ours] = value * factor if isinstance(value, float) else value
+            if ours not in NUMBERS:
+                read[ours] = cell
+                continue
+            value = read_number(cell, ours, place, comma)
+            read[ours] = None if value != value else value * factor
         found.append(read)
     return found
 
 
-def _ours(word: str) -> tuple[str, float]:
-    """Our column for a header's word and the factor; the word itself where there is none."""
+def our_column(word: str) -> tuple[str, float]:
+    """Return our column for a header's word and the factor; the word itself where none is."""
     plain = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")
     return (plain, 1.0) if plain in COLUMNS else SYNONYMS.get(plain, (word, 1.0))

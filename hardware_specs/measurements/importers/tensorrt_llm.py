@@ -11,7 +11,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hardware_specs.measurements.importers.contents import Contents, Row, given, needed, number
+from hardware_specs.measurements.importers.contents import (
+    Contents,
+    Row,
+    given,
+    needed,
+    number,
+    part,
+)
 from hardware_specs.measurements.rows import read_table
 
 _LINE = re.compile(r"\[BENCHMARK\]\s+(.*)")
@@ -56,11 +63,12 @@ def rows(contents: Contents, columns: Mapping[str, str], defaults: Mapping[str, 
 
 
 def _report(report: Row, name: str) -> Row:
-    engine, asked, reached = (
-        report.get(key) or {} for key in ("engine", "request_info", "performance")
-    )
-    machine, world = report.get("machine") or {}, report.get("world_info") or {}
-    stream = report.get("streaming_metrics") or {}
+    engine, asked, reached, machine, world, stream = (
+        part(report, key, name)
+        for key in (
+            "engine", "request_info", "performance", "machine", "world_info", "streaming_metrics"
+        )
+    )  # fmt: skip
     batch = number(asked, "avg_num_concurrent_requests", name)
     # A single client is a whisker below one.
     batch = needed(batch, "batch", "how many requests ran at a time", name)
@@ -69,8 +77,8 @@ def _report(report: Row, name: str) -> Row:
     tpot = number(stream, "avg_tpot_ms", name)
     said = ["trtllm-bench; e2e = output throughput"]
     said += ["decode_tok_s derived: batch*1000/TPOT"] if tpot else []
-    if report.get("decoding_stats"):
-        said.append(f"speculative decoding ({report['decoding_stats'].get('mode')})")
+    if drafting := part(report, "decoding_stats", name):
+        said.append(f"speculative decoding ({drafting.get('mode')})")
     if batch > 1 and ttft:
         said.append("TTFT includes waiting: do not use TTFT for FLOPS")
     gpus = number(world, "world_size", name) or 1.0
