@@ -41,6 +41,8 @@ FIELDS = (
     "launches",
     "state_launches",
 )
+OF_PIECES = ("padding", "weights", "launches", "state_launches")
+"""What each piece of a prompt asks for anew."""
 
 
 def work_of(cases: Cases, ideal: bool = False) -> Work:
@@ -175,7 +177,10 @@ def _prefill(part: Array, batch: float, prompt: float, depth: float, chunk: floa
     """The whole prompt at once; with it, the pieces in which its weights are read."""
     passes = [(Pass(batch, prompt, depth + prompt), 1.0)]
     if 0 < chunk < prompt:
-        passes.append((Pass(batch, chunk, depth + prompt), np.ceil(prompt / chunk)))
+        whole, rest = divmod(prompt, chunk)
+        passes.append((Pass(batch, chunk, depth + prompt), whole))
+        if rest:
+            passes.append((Pass(batch, rest, depth + prompt), 1.0))
     return passes
 
 
@@ -195,11 +200,14 @@ def _demand(
         part = rows[(table[rows] == values).all(axis=1)]
         whole, *pieces = passes(part, *values)
         _fill(found, part, cases, operators, whole[0])
-        for step, times in pieces:  # weights and kernels of a prompt that is read in pieces
+        if pieces:  # weights and kernels of a prompt that is read in pieces
+            for name in OF_PIECES:
+                found[name][part] = 0.0
+        for step, times in pieces:
             piece = {name: np.zeros(shape) for name in FIELDS}
             _fill(piece, part, cases, operators, step)
-            for name in ("padding", "weights", "launches", "state_launches"):
-                found[name][part] = times * piece[name][part]
+            for name in OF_PIECES:
+                found[name][part] += times * piece[name][part]
     return Demand(**found)
 
 

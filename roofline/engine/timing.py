@@ -110,19 +110,25 @@ def _padding(
 
     Each piece of a prompt pads its products anew, and so does each expert that any token picks.
     """
-    pieces, piece = _pieces(step, chunk)
-    each = pieces * flops / step.tokens
-    if operator.routed and (arch.experts > 1).any():
-        each = each * (experts_read(arch, piece.tokens) / arch.experts_per_token)
-    return each if np.ndim(step.queries) == 0 else np.where(step.queries > 1, each, 0.0)
+    each = flops / step.tokens
+    routed = operator.routed and (arch.experts > 1).any()
+    added: Number = 0.0
+    for times, piece in _pieces(step, chunk):
+        repeats = experts_read(arch, piece.tokens) / arch.experts_per_token if routed else 1.0
+        added = added + times * repeats * each
+    return added if np.ndim(step.queries) == 0 else np.where(step.queries > 1, added, 0.0)
 
 
-def _pieces(step: Pass, chunk: int) -> tuple[Number, Pass]:
-    """How many pieces a prompt is read in, and one of them."""
+def _pieces(step: Pass, chunk: int) -> list[tuple[Number, Pass]]:
+    """The pieces that a prompt is read in, and how many of each: whole ones, and what is left."""
     if not chunk or not np.any(np.greater(step.queries, chunk)):
-        return 1, step
-    pieces = np.maximum(np.ceil(np.divide(step.queries, chunk)), 1.0)
-    return pieces, replace(step, queries=np.minimum(step.queries, chunk))
+        return [(1, step)]
+    whole = np.floor(np.divide(step.queries, chunk))
+    found: list[tuple[Number, Pass]] = [(whole, replace(step, queries=chunk))]
+    rest = step.queries - whole * chunk
+    if np.any(rest > 0):
+        found.append((np.where(rest > 0, 1.0, 0.0), replace(step, queries=np.maximum(rest, 1))))
+    return found
 
 
 def _in_pieces(
@@ -132,9 +138,12 @@ def _in_pieces(
 
     Operations, activations and, with fused attention, the cache come to the same.
     """
-    pieces, piece = _pieces(step, chunk)
-    one = operator.cost(arch, tensors, piece)
-    return replace(cost, weights=pieces * one.weights, launches=pieces * one.launches)
+    weights: Number = 0.0
+    launches: Number = 0.0
+    for times, piece in _pieces(step, chunk):
+        one = operator.cost(arch, tensors, piece)
+        weights, launches = weights + times * one.weights, launches + times * one.launches
+    return replace(cost, weights=weights, launches=launches)
 
 
 def _activations(size: Number, roof: Roof) -> tuple[Number, Number]:
