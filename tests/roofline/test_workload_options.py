@@ -140,6 +140,23 @@ def test_pieces_of_the_runtime_s_own_size_change_little():
     assert both[1].ttft[0] == pytest.approx(both[0].ttft[0], rel=0.02)
 
 
+@pytest.mark.parametrize("prompt", [513, 700, 1025, 1100])
+def test_the_runtime_s_own_last_piece_is_as_short_as_it_is(prompt):
+    """One token more than a piece meets eight of 128 experts, not all that 512 tokens meet."""
+    arch, apu = load_model("qwen3-30b-a3b").with_formats("q4_k_m"), load_device("strix-halo")
+
+    def network(work):
+        found = estimate(arch, apu, work, runtime="llama.cpp-vulkan").operators
+        return next(r for r in found if (r.name, r.phase) == ("feed_forward", "prefill"))
+
+    own = network(Workload(1, prompt, 1))
+    asked = network(Workload(1, prompt, 1, prefill_chunk=512))
+    np.testing.assert_allclose(own.bytes, asked.bytes, rtol=1e-9)
+    if prompt % 512 == 1:
+        whole = network(Workload(1, prompt - 1, 1))
+        assert own.bytes < whole.bytes * 1.15
+
+
 # Speculative decoding
 
 
