@@ -27,13 +27,19 @@ _DIGITS = 3
 T = TypeVar("T")
 
 
-def check_name(name: str) -> str:
-    """Return a name that a new profile may have; SpecError for one that a shipped one has."""
+def check_readable(name: str) -> str:
+    """Return a name that a profile may have; SpecError for one that cannot be read again."""
     if not re.fullmatch(_NAME, name):
         raise SpecError(
             f"{short(name)} is no name of a device: write lower-case letters, digits, '.' and '-', "
             "as in my-phone"
         )
+    return name
+
+
+def check_name(name: str) -> str:
+    """Return a name that a new profile may have; SpecError for one that a shipped one has."""
+    check_readable(name)
     taken = shipped_aliases() | {shipped: shipped for shipped in shipped_devices()}
     if name in taken:
         raise SpecError(

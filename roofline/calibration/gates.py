@@ -52,9 +52,12 @@ def floor(cases: Cases) -> Floor:
     return Floor(products, traffic, flops, moved)
 
 
-def gate(cases: Cases) -> dict[str, Array]:
-    """Return by phase why each case's measured time cannot be, (N,) texts, "" where it can."""
-    found = floor(cases)
+def gate(cases: Cases, found: Floor | None = None) -> dict[str, Array]:
+    """Return by phase why each case's measured time cannot be, (N,) texts, "" where it can.
+
+    found: the floor of the cases, where it is known already.
+    """
+    found = floor(cases) if found is None else found
     bandwidth = [d.memory.dram.bandwidth.value for d in cases.devices]
     tokens = {"decode": cases.batch, "prefill": cases.batch * cases.prompt}
     reasons = {}

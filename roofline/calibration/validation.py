@@ -19,8 +19,7 @@ from hardware_specs.measurements.rows import COLUMNS, METRICS, NUMBERS, load_row
 from roofline.calibration import energy
 from roofline.calibration.cases import Cases, NothingToPredict, read_cases
 from roofline.calibration.demand import work_of
-from roofline.calibration.gates import floor as floor_of
-from roofline.calibration.gates import gate
+from roofline.calibration.gates import Floor, floor, gate
 from roofline.calibration.own import predict_stated, profiles_of, states_efficiencies
 from roofline.calibration.predict import predict
 from roofline.efficiency.basis import basis_of, interval
@@ -197,8 +196,9 @@ def validate(
         cases = read_cases(rows, own)
     except NothingToPredict as nothing:
         return _none_predicted(found, rows, nothing.left_out)
-    values = _values(cases, effects)
-    reasons = _reasons(cases, rows)
+    limits = floor(cases)
+    values = _values(cases, effects, limits)
+    reasons = _reasons(cases, rows, limits)
     every = {name: np.full(len(rows), "", dtype=object) for name in ADDED}
     for metric, name in PREDICTED.items():
         for end in ("", "_low", "_high"):
@@ -252,7 +252,7 @@ def _none_predicted(
     return Validation(_beside(found, every), compared)
 
 
-def _values(cases: Cases, effects: Effects) -> dict[str, Array]:
+def _values(cases: Cases, effects: Effects, limits: Floor) -> dict[str, Array]:
     """Rates and joules of each case, with the ends of their intervals, and the basis.
 
     No interval reaches beyond what the data sheet allows.
@@ -281,9 +281,8 @@ def _values(cases: Cases, effects: Effects) -> dict[str, Array]:
             values[metric] * low,
             values[metric] * high,
         )
-    floor = floor_of(cases)
     for phase, tokens in (("prefill", cases.batch * cases.prompt), ("decode", cases.batch)):
-        seconds = np.maximum(floor.products[phase], floor.traffic[phase])
+        seconds = np.maximum(limits.products[phase], limits.traffic[phase])
         with np.errstate(divide="ignore", invalid="ignore"):
             most = np.maximum(tokens / seconds, values[phase])
         values[f"{phase}_high"] = np.fmin(values[f"{phase}_high"], most)
@@ -313,9 +312,9 @@ def _provenance(cases: Cases, effects: Effects) -> tuple[Array, dict[str, Array]
     return np.array(basis, dtype=object), {m: np.array(e, dtype=float) for m, e in ends.items()}
 
 
-def _reasons(cases: Cases, rows: pd.DataFrame) -> dict[str, Array]:
+def _reasons(cases: Cases, rows: pd.DataFrame, limits: Floor) -> dict[str, Array]:
     """By metric why a row does not count, (M,) texts; "" where it does or reports none."""
-    gated = gate(cases)
+    gated = gate(cases, limits)
     flags = row_flags(rows)
     reported = {m: rows[list(names)].notna().any(axis=1) for m, names in _REPORTED.items()}
     reasons = {

@@ -47,6 +47,7 @@ def calibrate(
     90 % intervals.
     """
     from hardware_specs import load_device
+    from hardware_specs.template import check_readable
     from roofline.calibration.profile import fit_device, say_rows
     from roofline.calibration.validation import read_file
     from roofline.outputs import check_file, write_text
@@ -54,11 +55,9 @@ def calibrate(
 
     check_file(out, force)
     called = name or re.sub(r"[^a-z0-9.]+", "-", out.stem.lower()).strip("-.")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", called):
-        said = (
-            f"--name: read {name!r}" if name else f"no name can be made of {out.name}: give --name"
-        )
-        raise SpecError(f"{said}; write small letters, digits and hyphens, as in my-pi")
+    if not called:
+        raise SpecError(f"no name can be made of {out.name}: give --name")
+    check_readable(called)
     profile = load_device(device)
     table = read_file(rows, {"device": profile.title} | options.given(give)).rows
     fitted = fit_device(profile, table)

@@ -13,7 +13,7 @@ from roofline.engine.bench import Bench, Number, Overhead
 from roofline.engine.energy import phase_energy
 from roofline.engine.memory import activation_peak, kept_cache
 from roofline.engine.timing import pass_time, total
-from roofline.workload import Pass
+from roofline.workload import LogitsOfPass, Pass
 
 if TYPE_CHECKING:
     from arch_space.architectures import Architectures
@@ -193,7 +193,7 @@ def memory(
     each: Number,
     queries: Number = 1,
     keys: Number | None = None,
-    logits: Literal["none", "last", "all"] = "last",
+    logits: LogitsOfPass = "last",
     attention: Literal["fused", "unfused"] = "fused",
 ) -> Array:
     """Bytes that must be resident at once: weights, cache, and the activations of a pass, (N,).

@@ -111,7 +111,7 @@ def test_refusals_write_nothing(prepare, words, capsys):
     ("out", "words"),
     [
         (["-o", "日本.yaml"], "no name can be made of 日本.yaml: give --name"),
-        (["-o", "x.yaml", "--name", "Bad Name!"], "--name: read 'Bad Name!'"),
+        (["-o", "x.yaml", "--name", "Bad Name!"], "'Bad Name!' is no name of a device"),
     ],
 )
 def test_a_profile_is_given_a_name_that_can_be_read_again(out, words, capsys):
